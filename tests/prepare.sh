@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Gets the real parts that the tests want: a Docker engine with the sandbox image, and the small model.
+# What cannot be had is no error here: the tests say in one line what they could not run.
+#   prepare.sh PYTHON
+set -uo pipefail
+cd "$(dirname "$0")/.."
+python="$1"
+if [ "${CODER_TEST_DOCKER:-1}" != 0 ]; then
+  if engine=$(bash sandbox/images/start-engine.sh); then
+    # a second engine may answer elsewhere than at the default socket
+    export "$engine"
+    bash sandbox/images/build.sh || echo "prepare: the sandbox image could not be made" >&2
+  else
+    echo "prepare: no Docker engine could be started" >&2
+  fi
+fi
+if [ "${CODER_TEST_MODEL:-1}" != 0 ]; then
+  "$python" -m coder.model.weights || echo "prepare: the small model could not be fetched" >&2
+fi
+exit 0
