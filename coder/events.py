@@ -1,0 +1,274 @@
+"""The event vocabulary: one stream of plain data for the journal and every face.
+
+An event is its own envelope: `Stream` stamps `seq`, `t`, `run`, `span` and `parent` on it. Deltas are
+lossy (never journalled, may be coalesced); all others are complete. The wire form is one flat JSON object
+with a `type`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+VERSION = 1
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    """`t` is seconds since the epoch; `span` names the part of the run; `parent` is the span around it."""
+
+    v: int = VERSION
+    seq: int = 0
+    t: float = 0.0
+    run: str = ""
+    span: str = ""
+    parent: str = ""
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A tool call as the model asked for it."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens as the server counted them (thinking is part of completion)."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    thinking_tokens: int = 0
+    tool_calls: int = 0
+    turns: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(*(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__))
+
+
+class RunStarted(Event, frozen=True, tag=True):
+    task: str
+    workflow: str
+    repository: str
+    base: str = ""
+    """The commit that the repository was at, or empty."""
+
+
+class Prepared(Event, frozen=True, tag=True):
+    """What the run will use, and why."""
+
+    model: str = ""
+    server: str = ""
+    profile: str = ""
+    strategy: str = ""
+    sandbox: str = ""
+    why: str = ""
+    guarantees: dict[str, bool] = {}
+
+
+class UserMessage(Event, frozen=True, tag=True):
+    text: str
+
+
+class TurnStarted(Event, frozen=True, tag=True):
+    turn: int
+
+
+class ThinkingDelta(Event, frozen=True, tag=True):
+    text: str
+
+
+class TextDelta(Event, frozen=True, tag=True):
+    text: str
+
+
+class AssistantMessage(Event, frozen=True, tag=True):
+    text: str
+    thinking: str = ""
+    calls: tuple[Call, ...] = ()
+    finish: str = ""
+    spent: Spent = Spent()
+    seconds: float = 0.0
+    first_token_seconds: float = 0.0
+
+
+class ToolStarted(Event, frozen=True, tag=True):
+    call: str
+    name: str
+    arguments: dict[str, Any] = {}
+
+
+class ToolOutput(Event, frozen=True, tag=True):
+    call: str
+    text: str
+
+
+class ToolFinished(Event, frozen=True, tag=True):
+    call: str
+    name: str
+    text: str
+    ok: bool = True
+    exit: int | None = None
+    diff: str = ""
+    seconds: float = 0.0
+
+
+class PlanUpdated(Event, frozen=True, tag=True):
+    steps: tuple[tuple[str, bool], ...]
+
+
+class SuiteRan(Event, frozen=True, tag=True):
+    """`stage` is before, attempt or after; `failing` lists node ids."""
+
+    stage: str
+    passed: int = 0
+    failed: int = 0
+    failing: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+class BudgetSpent(Event, frozen=True, tag=True):
+    """Spent and allowed after a turn; an allowance of 0 means no cap."""
+
+    turns: tuple[int, int]
+    tokens: tuple[int, int]
+    seconds: tuple[float, float]
+
+
+class Masked(Event, frozen=True, tag=True):
+    """Old tool results were blanked to make room; `messages` counts them."""
+
+    messages: int
+
+
+class Checkpoint(Event, frozen=True, tag=True):
+    tree: str
+    paths: tuple[str, ...] = ()
+
+
+class GateFinished(Event, frozen=True, tag=True):
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+class Note(Event, frozen=True, tag=True):
+    """Progress in words, for people."""
+
+    text: str
+
+
+class Warning(Event, frozen=True, tag=True):  # noqa: A001 - the vocabulary's own word
+    text: str
+
+
+class Retried(Event, frozen=True, tag=True):
+    reason: str
+
+
+class RunFinished(Event, frozen=True, tag=True):
+    """The end of every run. `status` is solved, unsolved, limit, model, sandbox, usage or interrupted;
+    `reason` a short fixed word, `sentence` the same for people."""
+
+    status: str
+    reason: str
+    sentence: str
+    exit: int
+    patch: str = ""
+    summary: str = ""
+    evidence: dict[str, Any] = {}
+    spent: Spent = Spent()
+    timings: dict[str, float] = {}
+
+
+AnyEvent = (
+    RunStarted
+    | Prepared
+    | UserMessage
+    | TurnStarted
+    | ThinkingDelta
+    | TextDelta
+    | AssistantMessage
+    | ToolStarted
+    | ToolOutput
+    | ToolFinished
+    | PlanUpdated
+    | SuiteRan
+    | BudgetSpent
+    | Masked
+    | Checkpoint
+    | GateFinished
+    | Note
+    | Warning
+    | Retried
+    | RunFinished
+)
+LOSSY = (ThinkingDelta, TextDelta, ToolOutput)
+
+Emit = Callable[[Event], Awaitable[None]]
+Sink = Callable[[Event], Awaitable[None] | None]
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+def encode(event: Event) -> bytes:
+    """One line of JSON without its newline. Lone surrogates (file names) are replaced, never an error."""
+    try:
+        return _encoder.encode(event)
+    except UnicodeEncodeError:
+        return _encoder.encode(_printable(msgspec.to_builtins(event)))
+
+
+def decode(line: bytes) -> Event:
+    """The event of one line. Raises msgspec.DecodeError on anything else."""
+    return _decoder.decode(line)
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(item) for item in value]
+    return value
+
+
+class Stream:
+    """Stamps events and hands each to every sink, in order. A sink that raises is dropped with a Warning."""
+
+    def __init__(self, run: str, *sinks: Sink) -> None:
+        self.run = run
+        self._sinks: list[Sink] = list(sinks)
+        self._seq = 0
+
+    def add(self, sink: Sink) -> None:
+        self._sinks.append(sink)
+
+    def span(self, name: str, parent: str = "") -> Emit:
+        """An emitter for one named part of the run."""
+
+        async def emit(event: Event) -> None:
+            await self._emit(msgspec.structs.replace(event, span=name, parent=parent))
+
+        return emit
+
+    async def emit(self, event: Event) -> None:
+        await self._emit(event)
+
+    async def _emit(self, event: Event) -> None:
+        self._seq += 1
+        stamped = msgspec.structs.replace(event, seq=self._seq, t=round(time.time(), 3), run=self.run)
+        for sink in list(self._sinks):
+            try:
+                pending = sink(stamped)
+                if pending is not None:
+                    await pending
+            except Exception as error:  # noqa: BLE001 - the sink boundary: a broken face must not end the run
+                self._sinks.remove(sink)
+                await self._emit(Warning(text=f"an output was dropped: {type(error).__name__}: {error}"))
