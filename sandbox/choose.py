@@ -1,0 +1,72 @@
+"""Picks a backend and starts it. There is no way from here to a run without a sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from sandbox.base import Policy, Sandbox
+from sandbox.errors import SandboxUnavailable
+from sandbox.toolchain import Toolchain
+from sandbox.workspace import Workspace
+
+DEFAULT_IMAGE = "coder-sandbox:base"
+KINDS = ("auto", "bubblewrap", "docker")
+
+
+async def open_sandbox(
+    kind: str, workspace: Workspace, policy: Policy, *, image: str | None, toolchain: Toolchain | None
+) -> tuple[Sandbox, str]:
+    """A started sandbox of this kind, and a sentence saying which and why.
+
+    `auto`: Docker when an image is named, else bubblewrap, else Docker with the image that
+    sandbox/images/build.sh makes. `toolchain` matters to bubblewrap only; an image brings its own.
+    Raises SandboxUnavailable when it cannot be had, ValueError for another kind.
+    """
+
+    async def docker() -> Sandbox:
+        from sandbox.docker import Docker
+
+        return await _started(Docker(workspace, policy, image=image or DEFAULT_IMAGE))
+
+    async def bubblewrap() -> Sandbox:
+        from sandbox.bubblewrap import Bubblewrap
+
+        return await _started(Bubblewrap(workspace, policy, toolchain=toolchain))
+
+    match kind:
+        case "docker":
+            return await docker(), f"Docker with the image {image or DEFAULT_IMAGE}, as asked for."
+        case "bubblewrap":
+            return (
+                await bubblewrap(),
+                f"bubblewrap, as asked for. {toolchain.why if toolchain else ''}".rstrip(),
+            )
+        case "auto" if image:
+            return await docker(), f"Docker, since the image {image} is named."
+        case "auto":
+            return await _first(bubblewrap, docker, toolchain)
+    raise ValueError(f"no such sandbox: {kind!r} (one of {', '.join(KINDS)})")
+
+
+async def _started(sandbox: Sandbox) -> Sandbox:
+    await sandbox.start()
+    return sandbox
+
+
+async def _first(
+    bubblewrap: Callable[[], Awaitable[Sandbox]],
+    docker: Callable[[], Awaitable[Sandbox]],
+    toolchain: Toolchain | None,
+) -> tuple[Sandbox, str]:
+    try:
+        why = f"bubblewrap, which needs no engine. {toolchain.why if toolchain else ''}".rstrip()
+        return await bubblewrap(), why
+    except SandboxUnavailable as problem:
+        first = problem
+    try:
+        return await docker(), f"Docker with the image {DEFAULT_IMAGE}, since {first}."
+    except SandboxUnavailable as second:
+        raise SandboxUnavailable(
+            f"no sandbox works here. bubblewrap: {first}. Docker: {second}.",
+            hint=f"for bubblewrap: {first.hint}; for Docker: {second.hint}",
+        ) from second

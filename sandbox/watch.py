@@ -1,0 +1,157 @@
+"""Sees a command to its end and says why it must end early: its time, its output or the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sandbox.command import Command
+from sandbox.output import HeadTail
+
+Stop = Literal["", "timeout", "output", "disk"]
+
+FULL = b"[the workspace is past its size limit: commands can delete files but not write them]\n"
+_INODES = 500_000  # new files and directories; a workspace with more stalls every tool that walks it
+
+
+async def _du(root: Path, *options: str) -> int | None:
+    """The first number that `du -sx` prints for `root`; None when it may not look everywhere or takes longer than 30 s.
+
+    A program of its own: it walks hostile trees (too deep, too many) without touching our memory, and reads no file.
+    """
+    process = await asyncio.create_subprocess_exec(
+        "du", "-sx", *options, "--", str(root),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={"LC_ALL": "C", "PATH": os.defpath},
+    )  # fmt: skip
+    try:
+        out, problems = await asyncio.wait_for(process.communicate(), 30)
+    except TimeoutError:
+        return None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if b"Permission denied" in problems:  # what is hidden from us may be anything
+        return None
+    first = out.split(None, 1)[:1]
+    return int(first[0]) if first and first[0].isdigit() else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Usage:
+    size: float
+    inodes: float
+
+    def __sub__(self, other: _Usage) -> _Usage:
+        return _Usage(self.size - other.size, self.inodes - other.inodes)
+
+    def exceeds(self, limit: _Usage) -> bool:
+        return self.size > limit.size or self.inodes > limit.inodes
+
+
+_SLACK = _Usage(16 << 20, 10_000)  # growth too small to be worth a walk over the workspace
+
+
+class DiskWatch:
+    """Watches how much a workspace grows, in bytes and in number of files.
+
+    Each time, only the free space of its file system is asked; when that has fallen by as much as the
+    workspace may still grow, the workspace itself is measured. One too large to be measured at the start in
+    30 s is not watched.
+    """
+
+    def __init__(self, root: Path, limit_mb: int) -> None:
+        self._root = root
+        self._limit = _Usage(limit_mb << 20, _INODES)
+        self._start = _Usage(0, 0)
+        self._grown = _Usage(0, 0)
+        self._free = _Usage(0, 0)
+
+    async def start(self) -> None:
+        """Measure the workspace as it is now: growth counts from here."""
+        self._free = self._free_now()
+        self._start = await self._measure()
+        if math.inf in (self._start.size, self._start.inodes):
+            self._limit = _Usage(math.inf, math.inf)
+
+    async def full(self) -> bool:
+        """Whether the workspace has grown past its limit (or past what can be measured)."""
+        room = self._limit - self._grown
+        allowance = _Usage(max(room.size, _SLACK.size), max(room.inodes, _SLACK.inodes))
+        if (self._free - self._free_now()).exceeds(allowance) or self._grown.exceeds(self._limit):
+            self._free = self._free_now()
+            self._grown = await self._measure() - self._start
+        return self._grown.exceeds(self._limit)
+
+    async def _measure(self) -> _Usage:
+        kib, inodes = await asyncio.gather(_du(self._root, "-k"), _du(self._root, "--inodes"))
+        return _Usage(math.inf if kib is None else kib << 10, math.inf if inodes is None else inodes)
+
+    def _free_now(self) -> _Usage:
+        stat = os.statvfs(self._root)
+        return _Usage(stat.f_bfree * stat.f_frsize, stat.f_ffree)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One command on its way: what to run, for how long, and where its output goes."""
+
+    command: Command
+    sink: HeadTail
+    timeout: float
+    on_output: Callable[[bytes], None] | None
+
+    def say(self, data: bytes) -> None:
+        """Put a line of our own into the output."""
+        self.sink.feed(data)
+        if self.on_output is not None:
+            self.on_output(data)
+
+    async def drain(self, read: Callable[[], Awaitable[bytes]], flood: int) -> bool:
+        """Read to the end, or until more than `flood` bytes came; True at the end, False at the flood."""
+        while data := await read():
+            self.say(data)
+            if self.sink.total > flood:
+                return False
+        return True
+
+
+async def watch(
+    ended: asyncio.Task[object],
+    drained: asyncio.Task[bool],
+    *,
+    timeout: float,
+    too_much: Callable[[], Awaitable[bool]],
+) -> Stop:
+    """Wait until the command ended (and return "") or must be ended (and return why).
+
+    `drained` is Call.drain; `too_much` tells about the disk and is asked each second. Exceptions of both tasks
+    are raised.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    while (left := deadline - loop.time()) > 0:
+        waiting = {task for task in (ended, drained) if not task.done()}
+        if waiting:
+            await asyncio.wait(waiting, timeout=min(left, 1.0), return_when=asyncio.FIRST_COMPLETED)
+        if drained.done() and not drained.result():
+            return "output"
+        if ended.done():
+            ended.result()
+            return ""
+        if await too_much():
+            return "disk"
+    return "timeout"
+
+
+async def last_words(drained: asyncio.Task[bool]) -> None:
+    """Let the output of a command that has ended arrive, for at most 2 s. Raises what the reader raised."""
+    await asyncio.wait({drained}, timeout=2.0)
+    if drained.done():
+        drained.result()
