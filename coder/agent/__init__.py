@@ -1,0 +1,1 @@
+"""The agent: one loop of model requests and tool calls, under limits that hold."""

@@ -1,0 +1,31 @@
+"""The transcript: append-only, so that a server's prefix cache keeps hitting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MASK = "[an older result, left out to make room; run the call again if it is needed]"
+KEEP = 10
+"""How many of the newest tool results survive masking."""
+
+
+class Transcript:
+    """The messages of one attempt. They change in place only in `mask`, which is rare and said so."""
+
+    def __init__(self, system: dict[str, Any], task: dict[str, Any]) -> None:
+        self.messages: list[dict[str, Any]] = [system, task]
+
+    def append(self, message: dict[str, Any]) -> None:
+        self.messages.append(message)
+
+    def mask(self) -> int:
+        """Blank the older tool results in one step; returns how many. When the newest alone are too many,
+        a second call blanks all but the last of them."""
+        results = [message for message in self.messages if message["role"] == "tool"]
+        for keep in (KEEP, 1):
+            old = [message for message in results[:-keep] if message["content"] != MASK]
+            for message in old:
+                message["content"] = MASK
+            if old:
+                return len(old)
+        return 0

@@ -1,0 +1,94 @@
+"""Caps on one run. They hold on our side, whatever the model or the server does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from coder.errors import LimitReached
+from coder.events import BudgetSpent, Spent
+
+MARKS = (0.5, 0.8, 0.95)
+"""Shares of a cap at which the model is told what is left."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Limits:
+    """What a run may spend, and what it has spent. A cap of 0 is no cap; `seconds` is wall time."""
+
+    turns: int = 100
+    tokens: int = 0
+    seconds: float = 3600.0
+    spent: Spent = field(default_factory=Spent)
+    started: float = field(default_factory=time.monotonic)
+    _told: float = 0.0
+
+    def add(self, spent: Spent) -> None:
+        self.spent += spent
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def total_tokens(self) -> int:
+        return self.spent.prompt_tokens + self.spent.completion_tokens
+
+    def check(self) -> None:
+        """Raises LimitReached when nothing more may be asked of the model."""
+        if self.turns and self.spent.turns >= self.turns:
+            raise LimitReached("turns", f"the cap of {self.turns} turns was reached")
+        if self.tokens and self.total_tokens >= self.tokens:
+            raise LimitReached("tokens", f"the cap of {self.tokens} tokens was reached")
+        if self.seconds and self.elapsed >= self.seconds:
+            raise self._out_of_time()
+
+    def completion_cap(self, wanted: int) -> int:
+        """How many tokens the next answer may have."""
+        return min(wanted, max(1, self.tokens - self.total_tokens)) if self.tokens else wanted
+
+    @contextlib.asynccontextmanager
+    async def deadline(self) -> AsyncIterator[None]:
+        """Cancels what runs inside when the wall time is over, and raises LimitReached."""
+        if not self.seconds:
+            yield
+            return
+        try:
+            async with asyncio.timeout(max(0.0, self.seconds - self.elapsed)) as scope:
+                yield
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise self._out_of_time() from None
+
+    def reminder(self) -> str:
+        """A line for the model, the first time that a mark is passed; else empty."""
+        shares = {
+            f"{self.turns - self.spent.turns} of {self.turns} turns": _share(self.spent.turns, self.turns),
+            f"{max(0, self.tokens - self.total_tokens)} of {self.tokens} tokens": _share(
+                self.total_tokens, self.tokens
+            ),
+        }
+        text, share = max(shares.items(), key=lambda item: item[1])
+        passed = max((mark for mark in MARKS if share >= mark), default=0.0)
+        if passed <= self._told:
+            return ""
+        self._told = passed
+        return f"[{text} left]"
+
+    def event(self) -> BudgetSpent:
+        return BudgetSpent(
+            turns=(self.spent.turns, self.turns),
+            tokens=(self.total_tokens, self.tokens),
+            seconds=(round(self.elapsed, 1), self.seconds),
+        )
+
+    def _out_of_time(self) -> LimitReached:
+        return LimitReached("seconds", f"the cap of {self.seconds:g} seconds was reached")
+
+
+def _share(spent: int, cap: int) -> float:
+    return spent / cap if cap else 0.0

@@ -1,0 +1,174 @@
+"""The command line: parse and dispatch. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from coder import __version__
+from coder.errors import CoderError, UsageError
+
+Command = Callable[..., Any]
+
+
+def _options(command: Command) -> Command:
+    """The flags that fix and run share."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
+_SHARED = [
+    click.argument("task"),
+    click.option("-C", "directory", type=click.Path(path_type=Path), default=Path(), help="The repository."),
+    click.option("--model", help="The model's name on the server."),
+    click.option("--base-url", help="The model server, such as http://127.0.0.1:8000/v1."),
+    click.option("--profile", help="What is known of the model; chosen by its name otherwise."),
+    click.option("--thinking", help="off, low, full, or a number of tokens."),
+    click.option("--strategy", type=click.Choice(["auto", "agent", "repair"]), help="How to work; the profile decides."),
+    click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap"]), help="Where commands run."),
+    click.option("--image", help="The Docker image that commands run in."),
+    click.option("--test", metavar="CMD", help="The test command; pytest otherwise."),
+    click.option("--max-turns", type=int, metavar="N", help="Cap on model requests."),
+    click.option("--max-tokens", type=int, metavar="N", help="Cap on tokens, in and out together."),
+    click.option("--timeout", type=float, metavar="SECONDS", help="Cap on wall time."),
+    click.option("--apply/--no-apply", default=None, help="Change your files when every gate is passed."),
+    click.option("--branch", metavar="NAME", default="", help="Commit the change to a new branch."),
+    click.option("--patch", type=click.Path(path_type=Path), metavar="FILE", help="Write the patch here too."),
+    click.option("--output-format", type=click.Choice(["text", "json", "jsonl"]), help="What standard output gets."),
+    click.option("--session", type=click.Path(path_type=Path), metavar="DIR", help="Where to keep this run."),
+    click.option("--headless", is_flag=True, help="Never ask anything."),
+    click.option("--plain", is_flag=True, help="No colours and no live line."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress."),
+    click.option("-v", "--verbose", is_flag=True, help="Show answers and tool results whole."),
+]  # fmt: skip
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="coder")
+def cli() -> None:
+    """An autonomous coding agent for models that you serve yourself.
+
+    \b
+    Try it, with nothing installed:    coder demo
+    Repair what fails here:            coder fix "failing test"
+    Repair one test, change the files: coder fix tests/test_cart.py::test_total --apply
+    Look at what was done:             coder show
+
+    The model works on a copy of the repository in a sandbox without network. Your files change only with
+    --apply (or when you say yes), and only when the failing test was seen to fail before and pass after.
+
+    \b
+    Exit status: 0 done, every gate passed   1 no acceptable patch   2 usage or configuration
+                 3 a limit was reached       4 the model server failed   5 no usable sandbox   130 interrupted
+    """
+
+
+@cli.command()
+@_options
+def fix(**flags: Any) -> None:
+    """Fix a failing test or a described bug. TASK may name a test; `-` reads it from standard input.
+
+    Without a test named, the failing ones are found. Reproduces the failure, changes a copy, and judges
+    the change in clean sandboxes.
+    """
+    from coder.start import start
+
+    raise SystemExit(start("fix", flags))
+
+
+@cli.command()
+@_options
+def run(**flags: Any) -> None:
+    """Do any other task: write tests, document, refactor. No failing test is expected."""
+    from coder.start import start
+
+    raise SystemExit(start("run", flags))
+
+
+@cli.command()
+@click.option("--model", "weights", default="", metavar="MODEL", help="A .gguf file, hf:OWNER/REPO/FILE, or nothing for the small default model.")  # fmt: skip
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=int, default=8080, show_default=True, help="The port to listen on.")
+@click.option("--context", type=int, default=16384, show_default=True, help="Context length in tokens.")
+@click.option("--threads", type=int, default=0, help="CPU threads; 0 is one for each core.")
+def serve(weights: str, host: str, port: int, context: int, threads: int) -> None:
+    """Serve a model on this machine with the bundled llama.cpp."""
+    from coder.model.serve import serve_forever
+
+    raise SystemExit(serve_forever(weights, host=host, port=port, context=context, threads=threads))
+
+
+@cli.command()
+@click.option("--keep", type=click.Path(path_type=Path), metavar="DIR", help="Make the sample repository here, and keep it.")  # fmt: skip
+@click.option("--base-url", help="Use this model server instead of the bundled one.")
+@click.option("-v", "--verbose", is_flag=True, help="Show answers and tool results whole.")
+def demo(keep: Path | None, base_url: str | None, verbose: bool) -> None:
+    """From nothing to a fixed test: a broken sample repository, a small model, the bundled sandbox."""
+    from coder.demo import run_demo
+
+    raise SystemExit(run_demo(keep=keep, base_url=base_url, verbose=verbose))
+
+
+@cli.command()
+@click.option("-n", "count", type=int, default=20, show_default=True, help="How many.")
+def sessions(count: int) -> None:
+    """List past runs, newest first."""
+    from coder.show import list_runs
+
+    click.echo(list_runs(count), nl=False)
+
+
+@cli.command()
+@click.argument("run", default="")
+@click.option(
+    "--output-format", type=click.Choice(["text", "json", "jsonl"]), default="text", show_default=True
+)
+@click.option("-v", "--verbose", is_flag=True, help="Answers and tool results whole.")
+def show(run: str, output_format: str, verbose: bool) -> None:
+    """Show a past run: RUN is an id, the beginning of one, or a path; without it the newest."""
+    from coder.show import show_run
+
+    click.echo(show_run(run, output_format, verbose=verbose), nl=False)
+
+
+def main() -> NoReturn:
+    """The console script. Every error of ours ends as a sentence and an exit status, never a traceback."""
+    try:
+        cli.main(standalone_mode=False)
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except click.exceptions.Abort:
+        status = 130
+    except click.ClickException as error:
+        error.show()
+        status = UsageError.exit_status
+    except CoderError as error:
+        _say(error)
+        status = error.exit_status
+    except KeyboardInterrupt:
+        status = 130
+    _exit(status)
+
+
+def _say(error: CoderError) -> None:
+    from sandbox.text import clean_text
+
+    hint = f"\n{error.hint}" if error.hint else ""
+    click.echo(clean_text(f"coder: {error}{hint}"), err=True)
+
+
+def _exit(status: int) -> NoReturn:
+    """Leave at once: worker threads that are stuck in a dead engine must not hold the process."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            status = status or 1
+    os._exit(status)

@@ -1,0 +1,132 @@
+"""From parsed flags to an exit status: configuration, the session, the face, the run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from coder import config, headless, sessions
+from coder.errors import Interrupted, UsageError
+from coder.events import LOSSY, Event, RunFinished, encode
+from coder.journal import FILE
+from coder.workflows.deliver import PATCH_FILE
+from coder.workflows.request import Request
+from sandbox.text import clean_text
+
+T = TypeVar("T")
+MAX_TASK_BYTES = 256 * 1024
+
+
+def start(workflow: str, flags: dict[str, Any]) -> int:
+    """Run one task as the flags say; returns the exit status. Raises UsageError and ConfigError."""
+    from coder.model.endpoint import warm_up
+    from coder.workflows.run import execute
+
+    warm_up()
+    output_format = flags["output_format"] or "text"
+    request = _request(workflow, flags, interactive=_interactive(flags))
+    sinks: list[Any] = []
+    progress = None
+    if not flags["quiet"]:
+        progress = headless.Progress(sys.stderr, verbose=flags["verbose"], plain=flags["plain"])
+        sinks.append(progress)
+    if output_format == "jsonl":
+        sinks.append(_print_event)
+    try:
+        finished = run_until_interrupted(execute(request, *sinks))
+    finally:
+        if progress is not None:
+            progress.close()
+    _print_result(finished, request, output_format)
+    return finished.exit
+
+
+def run_until_interrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work`; the first Ctrl-C (or SIGTERM) cancels it in good order, the second ends it at once."""
+
+    async def main() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise Interrupted("interrupted") from None
+
+
+def _request(workflow: str, flags: Mapping[str, Any], *, interactive: bool) -> Request:
+    directory = flags["directory"].resolve()
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is not a directory")
+    task = _task(flags["task"])
+    named = {name: flags.get(name) for name in config.SETTINGS}
+    settings = config.load(project=_project(directory), flags=named, environ=os.environ)
+    run = sessions.new_id()
+    state = sessions.home(os.environ) / run
+    return Request(
+        task=task,
+        workflow=workflow,
+        directory=directory,
+        config=settings,
+        session=flags["session"].resolve() if flags["session"] else state,
+        state=state,
+        run=run,
+        apply=bool(flags["apply"]),
+        approve=_ask if interactive and flags["apply"] is None else None,
+        branch=flags["branch"],
+        patch=flags["patch"].resolve() if flags["patch"] else None,
+    )
+
+
+def _project(directory: Path) -> Path:
+    """The repository's top folder, where its project file lies; the folder itself outside any repository."""
+    return next(
+        (folder for folder in (directory, *directory.parents) if (folder / ".git").exists()), directory
+    )
+
+
+def _task(argument: str) -> str:
+    text = argument
+    if argument == "-":
+        text = sys.stdin.buffer.read(MAX_TASK_BYTES + 1).decode("utf-8", "replace")
+    if len(text.encode("utf-8", "replace")) > MAX_TASK_BYTES:
+        raise UsageError(f"the task is longer than {MAX_TASK_BYTES} bytes")
+    if not text.strip():
+        raise UsageError("the task is empty", hint='Say what to do: coder fix "failing test"')
+    return text.strip()
+
+
+def _interactive(flags: Mapping[str, Any]) -> bool:
+    """Whether somebody is there to answer: a terminal, and nothing that asks for an unattended run."""
+    unattended = flags["headless"] or flags["output_format"] or flags["quiet"] or flags["plain"]
+    return not unattended and all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
+def _ask(patch: str) -> Awaitable[bool]:
+    def answer() -> bool:
+        import click
+
+        click.echo(clean_text(patch))
+        return click.confirm("Apply this to your files?", default=False, err=True)
+
+    return asyncio.to_thread(answer)
+
+
+def _print_event(event: Event) -> None:
+    if not isinstance(event, LOSSY):
+        headless.write_result(encode(event).decode() + "\n")
+
+
+def _print_result(finished: RunFinished, request: Request, output_format: str) -> None:
+    if output_format == "json":
+        headless.write_result(headless.as_json(finished, request.session / FILE))
+    elif output_format == "text":
+        kept = request.patch or request.session / PATCH_FILE
+        headless.write_result(headless.as_text(finished, kept if finished.patch else None))

@@ -1,0 +1,1 @@
+"""What is done with the agent: fix and run, their gates and their evidence."""

@@ -1,0 +1,81 @@
+"""What the gates saw, kept with the patch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+TAIL = 3000
+"""Characters of a test run's output that a model is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One check that a patch must pass; `detail` is a sentence."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """One run of the tests in a clean sandbox. Names are pytest node ids, or the test command itself."""
+
+    __test__ = False
+
+    passed: frozenset[str] = frozenset()
+    failing: frozenset[str] = frozenset()
+    skipped: frozenset[str] = frozenset()
+    seconds: float = 0.0
+    output: str = ""
+    timed_out: bool = False
+    problem: str = ""
+    """Why this run cannot be believed (no report, a timeout, a forged report); empty when it can."""
+
+    @property
+    def tail(self) -> str:
+        """The end of the output, as much as a model is shown."""
+        return self.output[-TAIL:]
+
+    @property
+    def count(self) -> int:
+        return len(self.passed) + len(self.failing) + len(self.skipped)
+
+    def counts(self) -> dict[str, Any]:
+        return {
+            "passed": len(self.passed),
+            "failed": len(self.failing),
+            "skipped": len(self.skipped),
+            "failing": sorted(self.failing)[:50],
+            "seconds": round(self.seconds, 2),
+            **({"problem": self.problem} if self.problem else {}),
+        }
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Filled as the run goes on; whatever is missing was not seen."""
+
+    before: Tests | None = None
+    after: Tests | None = None
+    gates: list[Gate] = field(default_factory=list)
+    flagged: tuple[str, ...] = ()
+    """Files of the patch that run later on the user's machine: CI workflows, hooks, build scripts."""
+
+    @property
+    def passed(self) -> bool:
+        """True only when there were gates and every one was passed."""
+        return bool(self.gates) and all(gate.passed for gate in self.gates)
+
+    def first_failure(self) -> Gate | None:
+        return next((gate for gate in self.gates if not gate.passed), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "tests_before": self.before.counts() if self.before else None,
+            "tests_after": self.after.counts() if self.after else None,
+            "gates": [asdict(gate) for gate in self.gates],
+            "review": None,
+            "flagged": list(self.flagged),
+        }

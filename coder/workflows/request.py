@@ -1,0 +1,29 @@
+"""What the user asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from coder.config import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """`workflow` is fix (a failing test is expected) or run (any other task)."""
+
+    task: str
+    workflow: str
+    directory: Path
+    config: Config
+    session: Path
+    """The run's own directory: journal and patch."""
+    state: Path
+    """Where the disposable copies are made; never inside the repository."""
+    run: str
+    apply: bool = False
+    approve: Callable[[str], Awaitable[bool]] | None = None
+    """Asked with the patch when `apply` is off and every gate was passed."""
+    branch: str = ""
+    patch: Path | None = None

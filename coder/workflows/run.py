@@ -1,0 +1,231 @@
+"""A run from its request to its RunFinished: whatever happens in between, there is exactly one ending."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from coder import events
+from coder.agent.limits import Limits
+from coder.agent.loop import Ending
+from coder.errors import CoderError, Interrupted, LimitReached, ModelError, NoSandbox, UsageError
+from coder.events import RunFinished, Sink, Stream
+from coder.journal import FILE, Journal
+from coder.model.client import ModelClient
+from coder.model.endpoint import connect
+from coder.workflows.deliver import deliver, keep
+from coder.workflows.fix import Fix
+from coder.workflows.judge import Judge
+from coder.workflows.request import Request
+from coder.workflows.site import Site
+from sandbox.errors import FileRefused, SandboxError
+from sandbox.hostfiles import read_bytes
+from sandbox.repository import Repository, find_repository, head_commit
+
+SALVAGE_SECONDS = 20.0
+"""How long the best attempt of a run that ended badly may take to be saved."""
+
+ADVICE_FILE = "AGENTS.md"
+MAX_ADVICE = 8 * 1024
+"""Bytes; a longer file of advice is left out, for its cost in every prompt."""
+
+_STATUS = {
+    LimitReached: "limit",
+    ModelError: "model",
+    NoSandbox: "sandbox",
+    UsageError: "usage",
+    Interrupted: "interrupted",
+}
+
+
+async def execute(request: Request, *sinks: Sink) -> RunFinished:
+    """Do what `request` asks. Never raises for what can go wrong in a run: the ending says it."""
+    stream = Stream(request.run, *sinks)
+    try:
+        journal = Journal(request.session / FILE)
+    except OSError as error:
+        failure = UsageError(
+            f"the session directory {request.session} cannot be written: {error.strerror}",
+            hint="Free some disk space, or name another directory with --session.",
+        )
+        return await _finish(stream, _failed(failure))
+    stream.add(journal)
+    try:
+        return await _finish(stream, await Run(request, stream).outcome())
+    finally:
+        journal.close()
+
+
+async def _finish(stream: Stream, finished: RunFinished) -> RunFinished:
+    finished = msgspec.structs.replace(finished, run=stream.run)
+    await stream.emit(finished)
+    return finished
+
+
+class Run:
+    """Puts the rooms together for one request."""
+
+    def __init__(self, request: Request, stream: Stream) -> None:
+        self._request = request
+        self._emit = stream.span("task")
+        config = request.config
+        self._limits = Limits(turns=config.max_turns, tokens=config.max_tokens, seconds=config.timeout)
+        self._site: Site | None = None
+        self._judge: Judge | None = None
+        self._patch = b""
+        self._applied = self._branch = ""
+
+    async def outcome(self) -> RunFinished:
+        try:
+            finished = await self._work()
+        except asyncio.CancelledError:
+            _forget_cancellation()
+            finished = _failed(Interrupted("interrupted"))
+        except SandboxError as error:
+            finished = _failed(NoSandbox(str(error), hint=error.hint))
+        except CoderError as error:
+            finished = _failed(error)
+        try:
+            if not self._patch and finished.status in ("limit", "model", "interrupted"):
+                await self._salvage()
+            return self._completed(finished)
+        finally:
+            if self._site is not None:
+                await self._site.close()
+
+    async def _work(self) -> RunFinished:
+        request, config = self._request, self._request.config
+        repository = await asyncio.to_thread(find_repository, request.directory)
+        await self._emit(_started(request, repository))
+        endpoint, profile = await connect(
+            config.base_url or None,
+            config.model or None,
+            config.api_key or None,
+            profile=config.profile or None,
+        )
+        strategy = profile.strategy if config.strategy == "auto" else config.strategy
+        if request.workflow != "fix":
+            strategy = "agent"
+        server = f"{endpoint.backend.name} at {endpoint.base_url}"
+        await self._emit(
+            events.Prepared(model=endpoint.model, server=server, profile=profile.name, strategy=strategy)
+        )
+        self._site = Site(repository, request.state, config)
+        self._judge = Judge(request, self._site, self._emit)
+        model = ModelClient(endpoint, profile)
+        fix = Fix(
+            request.task,
+            advice=await asyncio.to_thread(_advice, repository),
+            site=self._site,
+            judge=self._judge,
+            config=config,
+            limits=self._limits,
+            emit=self._emit,
+        )
+        try:
+            ending = await fix.attempt(model, profile, strategy)
+        finally:
+            await model.close()
+        return await self._judged(ending)
+
+    async def _judged(self, ending: Ending) -> RunFinished:
+        assert self._judge is not None
+        assert self._site is not None
+        self._patch = await self._judge.judge()
+        if not self._patch:
+            return _unsolved(_no_patch_reason(ending), _no_patch_sentence(ending))
+        keep(self._patch, self._request)
+        failed = self._judge.evidence.first_failure()
+        if failed is not None:
+            return _unsolved(f"gate:{failed.name}", f"the change failed a gate: {failed.detail}")
+        return await self._delivered(ending)
+
+    async def _delivered(self, ending: Ending) -> RunFinished:
+        assert self._site is not None
+        workspace = await self._site.workspace()
+        message = ending.summary or ending.sentence or self._request.task
+        apply = self._request.apply or await self._approved()
+        delivery = await asyncio.to_thread(deliver, workspace, self._request, message, apply=apply)
+        if delivery.problem:
+            return _unsolved("not_applied", f"the change is good, but: {delivery.problem}")
+        where = " and applied" if delivery.applied else ""
+        where += f" and committed to the branch {delivery.branch}" if delivery.branch else ""
+        return RunFinished(
+            status="solved",
+            reason=ending.reason,
+            sentence=f"every gate was passed{where}",
+            exit=0,
+            summary=ending.summary,
+        )
+
+    async def _approved(self) -> bool:
+        approve = self._request.approve
+        return approve is not None and await approve(self._patch.decode("utf-8", "replace"))
+
+    async def _salvage(self) -> None:
+        """Keep the best attempt of a run that a limit, the server or the user ended."""
+        if self._site is None or not self._site.ready:
+            return
+        workspace = await self._site.workspace()
+        try:
+            async with asyncio.timeout(SALVAGE_SECONDS):
+                tree = await asyncio.to_thread(workspace.snapshot)
+                self._patch = await asyncio.to_thread(workspace.patch, workspace.base, tree)
+            if self._patch:
+                keep(self._patch, self._request)
+        except (SandboxError, UsageError, OSError, TimeoutError) as error:
+            await self._emit(events.Warning(text=f"the attempt so far could not be kept: {error}"))
+
+    def _completed(self, finished: RunFinished) -> RunFinished:
+        return msgspec.structs.replace(
+            finished,
+            patch=self._patch.decode("utf-8", "replace"),
+            evidence=self._judge.evidence.as_dict() if self._judge else {},
+            spent=self._limits.spent,
+            timings={"seconds": round(self._limits.elapsed, 2)},
+        )
+
+
+def _advice(repository: Repository) -> str:
+    """What the repository tells its contributors: advice to the model, never configuration."""
+    try:
+        text = read_bytes(repository.root, ADVICE_FILE, MAX_ADVICE).decode("utf-8", "replace")
+    except (OSError, FileRefused):
+        return ""
+    return f"\n\nThe repository's {ADVICE_FILE} says:\n{text.strip()}" if text.strip() else ""
+
+
+def _started(request: Request, repository: Repository) -> events.RunStarted:
+    return events.RunStarted(
+        task=request.task,
+        workflow=request.workflow,
+        repository=str(repository.root),
+        base=head_commit(repository) or "",
+    )
+
+
+def _failed(error: CoderError) -> RunFinished:
+    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), "unsolved")
+    reason = error.kind if isinstance(error, LimitReached) else type(error).__name__
+    sentence = f"{error}. {error.hint}" if error.hint else str(error)
+    return RunFinished(status=status, reason=reason, sentence=sentence, exit=error.exit_status)
+
+
+def _unsolved(reason: str, sentence: str) -> RunFinished:
+    return RunFinished(status="unsolved", reason=reason, sentence=sentence, exit=1)
+
+
+def _no_patch_reason(ending: Ending) -> str:
+    return "no_change" if ending.reason == "submitted" else ending.reason
+
+
+def _no_patch_sentence(ending: Ending) -> str:
+    return f"no file was changed: {ending.sentence}" if ending.sentence else "no file was changed"
+
+
+def _forget_cancellation() -> None:
+    """The interruption has been taken note of; what follows is cleaning up, which must not be cancelled."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()

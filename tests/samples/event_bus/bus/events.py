@@ -1,0 +1,7 @@
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Event:
+    name: str
+    payload: dict = field(default_factory=dict)
