@@ -156,6 +156,12 @@ class GateFinished(Event, frozen=True, tag=True):
     detail: str = ""
 
 
+class Activity(Event, frozen=True, tag=True):
+    """What is going on just now, for a face's live line; the next one replaces it."""
+
+    text: str
+
+
 class Note(Event, frozen=True, tag=True):
     """Progress in words, for people."""
 
@@ -202,12 +208,13 @@ AnyEvent = (
     | Masked
     | Checkpoint
     | GateFinished
+    | Activity
     | Note
     | Warning
     | Retried
     | RunFinished
 )
-LOSSY = (ThinkingDelta, TextDelta, ToolOutput)
+LOSSY = (ThinkingDelta, TextDelta, ToolOutput, Activity)
 
 Emit = Callable[[Event], Awaitable[None]]
 Sink = Callable[[Event], Awaitable[None] | None]

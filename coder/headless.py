@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,16 +34,14 @@ class Progress:
     def __call__(self, event: Event) -> None:
         if self._live is not None:
             self._live.update(event)
-        line = describe(event, verbose=self._verbose)
-        if not line:
-            return
-        line = clean_text(line)
-        if self._live is not None:
+        line = clean_text(describe(event, verbose=self._verbose))
+        if line and self._live is not None:
             self._live.line(line, event)
-        else:
+        elif line:
             print(line, file=self._stream, flush=True)
 
     def close(self) -> None:
+        """Take the live line away, for good or to ask something."""
         if self._live is not None:
             self._live.close()
 
@@ -54,27 +53,29 @@ class _Live:
         from rich.console import Console
 
         self._console = Console(stderr=True, highlight=False, markup=False)
-        self._status = self._console.status("starting", spinner_style="cyan")
-        self._status.start()
+        self._status = self._console.status("", spinner_style="cyan")
+        self._activity = "starting"
+        self._began = time.monotonic()
         self._characters = 0
 
     def update(self, event: Event) -> None:
         match event:
             case events.TurnStarted():
                 self._characters = 0
-                self._show(f"turn {event.turn}: the model reads")
+                self._begin(f"turn {event.turn}: the model reads")
             case events.ThinkingDelta() | events.TextDelta():
                 self._characters += len(event.text)
-                what = "thinks" if isinstance(event, events.ThinkingDelta) else "writes"
-                self._show(f"the model {what}, {self._characters} characters")
+                does = "thinks" if isinstance(event, events.ThinkingDelta) else "writes"
+                self._activity = f"the model {does}, {self._characters} characters"
             case events.ToolStarted():
-                self._show(f"{event.name} {_brief(event.arguments)}")
-            case events.ToolFinished():
-                self._show("working")
+                self._begin(f"{event.name} {_brief(event.arguments)}")
+            case events.Activity():
+                self._begin(event.text)
             case events.RunFinished():
-                self.close()
+                return self.close()
             case _:
                 pass
+        return self._show()
 
     def line(self, text: str, event: Event) -> None:
         self._console.print(text, style=_style(event), soft_wrap=True)
@@ -82,10 +83,29 @@ class _Live:
     def close(self) -> None:
         self._status.stop()
 
-    def _show(self, text: str) -> None:
-        from rich.text import Text
+    def _begin(self, activity: str) -> None:
+        self._activity = activity
+        self._began = time.monotonic()
 
-        self._status.update(Text(clean_text(text)[: max(20, self._console.width - 4)]))
+    def _show(self) -> None:
+        self._status.update(_LiveText(self))
+        self._status.start()
+
+    def text(self) -> str:
+        width = max(20, self._console.width - 12)
+        return f"{clean_text(self._activity)[:width]}  {time.monotonic() - self._began:.0f} s"
+
+
+class _LiveText:
+    """Rendered anew at each refresh, so that the seconds go on while nothing happens."""
+
+    def __init__(self, live: _Live) -> None:
+        self._live = live
+
+    def __rich__(self) -> str:
+        from rich.markup import escape
+
+        return escape(self._live.text())
 
 
 def describe(event: Event, *, verbose: bool = False) -> str:
@@ -101,6 +121,8 @@ def describe(event: Event, *, verbose: bool = False) -> str:
             return f"  tests    {event.stage}: {event.passed} passed, {event.failed} failed ({event.seconds:.1f} s)"
         case events.AssistantMessage():
             return _described_answer(event, verbose)
+        case events.ToolStarted():
+            return f"  {event.name:<8} {_brief(event.arguments)}"
         case events.ToolFinished():
             return _described_tool(event, verbose)
         case events.GateFinished():
@@ -129,10 +151,9 @@ def _described_answer(event: events.AssistantMessage, verbose: bool) -> str:
 def _described_tool(event: events.ToolFinished, verbose: bool) -> str:
     mark = "✓" if event.ok else "✗"
     if verbose:
-        return f"  {mark} {event.name} ({event.seconds:.1f} s)\n{event.diff or event.text}"
-    return (
-        f"  {mark} {event.name}: {(event.text.strip().splitlines() or [''])[0][:100]} ({event.seconds:.1f} s)"
-    )
+        return f"           {mark} {event.seconds:.1f} s\n{event.diff or event.text}"
+    first = (event.text.strip().splitlines() or [""])[0]
+    return f"           {mark} {first[:90]} ({event.seconds:.1f} s)"
 
 
 def _brief(arguments: dict[str, Any]) -> str:
@@ -174,7 +195,7 @@ def as_object(finished: RunFinished, journal: Path) -> dict[str, Any]:
 
 def as_text(finished: RunFinished, patch: Path | None) -> str:
     """The result for people: how it ended, what the tests said, the diff, and where it is kept."""
-    lines = [f"{OUTCOME[finished.status]}: {finished.sentence}."]
+    lines = [f"{OUTCOME[finished.status]}: {finished.sentence.rstrip('.')}."]
     if finished.summary:
         lines.append(finished.summary)
     for label, key in (("before", "tests_before"), ("after", "tests_after")):

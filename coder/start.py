@@ -6,16 +6,18 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from coder import config, headless, sessions
 from coder.errors import Interrupted, UsageError
-from coder.events import LOSSY, Event, RunFinished, encode
+from coder.events import LOSSY, Event, RunFinished, Sink, encode
 from coder.journal import FILE
 from coder.workflows.deliver import PATCH_FILE
-from coder.workflows.request import Request
+from coder.workflows.request import Approve, Request
 from sandbox.text import clean_text
 
 T = TypeVar("T")
@@ -29,19 +31,13 @@ def start(workflow: str, flags: dict[str, Any]) -> int:
 
     warm_up()
     output_format = flags["output_format"] or "text"
-    request = _request(workflow, flags, interactive=_interactive(flags))
-    sinks: list[Any] = []
-    progress = None
-    if not flags["quiet"]:
-        progress = headless.Progress(sys.stderr, verbose=flags["verbose"], plain=flags["plain"])
-        sinks.append(progress)
+    progress = headless.Progress(sys.stderr, verbose=flags["verbose"], plain=flags["plain"])
+    request = _request(workflow, flags, approve=partial(_ask, progress) if _interactive(flags) else None)
+    sinks: list[Sink] = [] if flags["quiet"] else [progress]
     if output_format == "jsonl":
         sinks.append(_print_event)
-    try:
+    with closing(progress):
         finished = run_until_interrupted(execute(request, *sinks))
-    finally:
-        if progress is not None:
-            progress.close()
     _print_result(finished, request, output_format)
     return finished.exit
 
@@ -61,7 +57,7 @@ def run_until_interrupted(work: Coroutine[Any, Any, T]) -> T:
         raise Interrupted("interrupted") from None
 
 
-def _request(workflow: str, flags: Mapping[str, Any], *, interactive: bool) -> Request:
+def _request(workflow: str, flags: Mapping[str, Any], *, approve: Approve | None) -> Request:
     directory = flags["directory"].resolve()
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a directory")
@@ -79,7 +75,7 @@ def _request(workflow: str, flags: Mapping[str, Any], *, interactive: bool) -> R
         state=state,
         run=run,
         apply=bool(flags["apply"]),
-        approve=_ask if interactive and flags["apply"] is None else None,
+        approve=approve if flags["apply"] is None else None,
         branch=flags["branch"],
         patch=flags["patch"].resolve() if flags["patch"] else None,
     )
@@ -109,14 +105,18 @@ def _interactive(flags: Mapping[str, Any]) -> bool:
     return not unattended and all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
-def _ask(patch: str) -> Awaitable[bool]:
-    def answer() -> bool:
-        import click
+async def _ask(progress: headless.Progress, patch: str) -> bool:
+    progress.close()
+    return await asyncio.to_thread(_confirm, clean_text(patch))
 
-        click.echo(clean_text(patch))
-        return click.confirm("Apply this to your files?", default=False, err=True)
 
-    return asyncio.to_thread(answer)
+def _confirm(patch: str) -> bool:
+    import click
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    Console(stderr=True).print(Syntax(patch, "diff", background_color="default"))
+    return click.confirm("Apply this to your files?", default=False, err=True)
 
 
 def _print_event(event: Event) -> None:

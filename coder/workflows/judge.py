@@ -43,6 +43,7 @@ class Judge:
         workspace = await self._site.workspace()
         if not self._config.test:
             self.targets = await asyncio.to_thread(_named, self._task, workspace)
+        await self._emit(events.Activity(text="running the tests on an untouched copy"))
         async with self._site.clean() as sandbox:
             self.evidence.before = await self._run(sandbox, "before", self.targets)
         return self.evidence.before
@@ -60,6 +61,7 @@ class Judge:
         if self.expects_failure and not unchanged.passed:
             return f"Existing test files may not be changed ({unchanged.detail}). Undo that, then submit."
         if self.failing:
+            await self._emit(events.Activity(text="running the failing tests before accepting"))
             tests = await self._run(await self._site.sandbox(), "attempt", sorted(self.failing))
             if not gates.fixed(self.failing, tests).passed:
                 return f"The failing test does not pass yet.\n{tests.tail}"
@@ -90,6 +92,7 @@ class Judge:
         return Gate("inside", True, "every file lies inside the repository")
 
     async def _run_gates(self, tree: str, changes: Sequence[Change]) -> None:
+        await self._emit(events.Activity(text="running all tests before and after, in clean sandboxes"))
         before = await self._whole_suite_before()
         async with self._site.clean(tree) as sandbox:
             after = self.evidence.after = await self._run(sandbox, "after")

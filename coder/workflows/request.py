@@ -9,6 +9,10 @@ from pathlib import Path
 from coder.config import Config
 
 
+Approve = Callable[[str], Awaitable[bool]]
+"""Shown a patch, says whether to apply it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """`workflow` is fix (a failing test is expected) or run (any other task)."""
@@ -23,7 +27,7 @@ class Request:
     """Where the disposable copies are made; never inside the repository."""
     run: str
     apply: bool = False
-    approve: Callable[[str], Awaitable[bool]] | None = None
+    approve: Approve | None = None
     """Asked with the patch when `apply` is off and every gate was passed."""
     branch: str = ""
     patch: Path | None = None

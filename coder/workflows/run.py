@@ -149,8 +149,8 @@ class Run:
         delivery = await asyncio.to_thread(deliver, workspace, self._request, message, apply=apply)
         if delivery.problem:
             return _unsolved("not_applied", f"the change is good, but: {delivery.problem}")
-        where = " and applied" if delivery.applied else ""
-        where += f" and committed to the branch {delivery.branch}" if delivery.branch else ""
+        where = ", and the change was applied" if delivery.applied else ""
+        where += f", and it was committed to the branch {delivery.branch}" if delivery.branch else ""
         return RunFinished(
             status="solved",
             reason=ending.reason,
@@ -208,7 +208,8 @@ def _started(request: Request, repository: Repository) -> events.RunStarted:
 def _failed(error: CoderError) -> RunFinished:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), "unsolved")
     reason = error.kind if isinstance(error, LimitReached) else type(error).__name__
-    sentence = f"{error}. {error.hint}" if error.hint else str(error)
+    hint = error.hint[:1].upper() + error.hint[1:]
+    sentence = f"{error}. {hint}" if hint else str(error)
     return RunFinished(status=status, reason=reason, sentence=sentence, exit=error.exit_status)
 
 
