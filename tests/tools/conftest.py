@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attempts import QUICK, Files, Open, make_workspace
 
 from sandbox.base import Policy, Result
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.toolchain import detect
+from tests.tools.attempts import QUICK, Files, Open, make_workspace
 from tools.base import Context, Toolbox
 from tools.standard import standard_toolbox
 

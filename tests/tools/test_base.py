@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from attempts import Open
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.errors import SandboxError
+from tests.tools.attempts import Open
 from tools.base import Call, TestCounts, Toolbox, ToolResult
 from tools.bash import Bash
 from tools.dialects import OPENHANDS

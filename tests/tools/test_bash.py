@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from attempts import Open
 
+from tests.tools.attempts import Open
 from tools.base import Context, Toolbox, ToolResult
 from tools.bash import purpose
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from attempts import make_workspace
 
 from sandbox.base import Policy
 from sandbox.docker import Docker
+from tests.tools.attempts import make_workspace
 from tools.base import Context, TestCounts, Toolbox
 
 pytestmark = pytest.mark.docker

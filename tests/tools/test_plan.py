@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from attempts import Open
 
+from tests.tools.attempts import Open
 from tools.base import Step, Toolbox
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from attempts import QUICK, Open
 
+from tests.tools.attempts import QUICK, Open
 from tools.base import Context, TestCounts, Toolbox, ToolResult
 from tools.junit import TestCase, TestReport
 from tools.run_tests import summarize

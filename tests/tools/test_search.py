@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attempts import Open, make_workspace
 
 from sandbox.base import Policy
 from sandbox.bubblewrap import Bubblewrap
+from tests.tools.attempts import Open, make_workspace
 from tools.base import Context, Toolbox, ToolResult
 from tools.ripgrep import hits, host_ripgrep
 

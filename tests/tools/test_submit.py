@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from attempts import Open
-
+from tests.tools.attempts import Open
 from tools.base import Toolbox
 
 TEST = "from a import x\n\n\ndef test_x():\n    assert x == 2\n"

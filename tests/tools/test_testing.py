@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from attempts import QUICK, Open
 
+from tests.tools.attempts import QUICK, Open
 from tools.base import Context, TestCounts
 from tools.testing import TestRun, pytest_command, run_command_tests, run_pytest
 
