@@ -16,6 +16,7 @@ from coder.model.thinking import estimate_tokens
 from coder.workflows.evidence import Tests
 from coder.workflows.repair import Failure, TestOutcome, repair
 from coder.workflows.suite import run_suite
+from coder.workflows.trace import MAX_TRACE, SECONDS, plugin_source, trace_command
 from tools.base import Context
 
 
@@ -63,6 +64,18 @@ class WorkBench:
             output=tests.output,
             timed_out=tests.timed_out,
         )
+
+    async def trace(self, targets: Sequence[str]) -> str:
+        """What the failing tests really called; empty for a test command of the user's own."""
+        if self._config.test:
+            return ""
+        result = await self._sandbox.run(
+            trace_command(self._python, targets),
+            timeout=SECONDS + 10,
+            stdin=plugin_source(),
+            cap=2 * MAX_TRACE,
+        )
+        return (result.head + result.tail).decode("utf-8", "replace")
 
     async def ask(
         self,
