@@ -21,29 +21,10 @@ from typing import Any, Self
 
 Call = tuple[str, dict[str, Any] | str]
 OVERFLOWS = {
-    "vllm": {
-        "error": {
-            "message": "This model's maximum context length is {n} tokens. However, your prompt contains at least {more}"
-            " input tokens, which exceeds this limit even without any output tokens. Please reduce the length of the"
-            " input prompt. (parameter=input_tokens, value={more})",
-            "type": "BadRequestError",
-            "param": "input_tokens",
-            "code": 400,
-        }
-    },
-    "llama.cpp": {
-        "error": {
-            "code": 400,
-            "message": "request ({more} tokens) exceeds the available context size ({n} tokens), try increasing it",
-            "type": "exceed_context_size_error",
-        }
-    },
-    "generic": {
-        "error": {
-            "message": "This model's maximum context length is {n} tokens. However, you requested more.",
-            "code": "context_length_exceeded",
-        }
-    },
+    "vllm": "This model's maximum context length is {n} tokens. However, your prompt contains at least {more} input"
+    " tokens, which exceeds this limit even without any output tokens. (parameter=input_tokens, value={more})",
+    "llama.cpp": "request ({more} tokens) exceeds the available context size ({n} tokens), try increasing it",
+    "generic": "This model's maximum context length is {n} tokens. However, you requested more.",
 }
 
 
@@ -259,16 +240,13 @@ class _Handler(BaseHTTPRequestHandler):
             if number == turn.hang_after:
                 self._pause(3600.0, recorded)
             if number == turn.error_after:
-                self._finish({"error": turn.error})
-                return
+                self._event(json.dumps({"error": turn.error}))
+                break
             if number and turn.pause:
                 self._pause(turn.pause, recorded)
             self._event(json.dumps(chunk))
-        self._event("[DONE]")
-        self.wfile.write(b"0\r\n\r\n")
-
-    def _finish(self, last: dict[str, Any]) -> None:
-        self._event(json.dumps(last))
+        else:
+            self._event("[DONE]")
         self.wfile.write(b"0\r\n\r\n")
 
     def _event(self, data: str) -> None:
@@ -284,16 +262,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Wait, but notice a client that leaves."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0 and not self.server.script.closing.is_set():
-            if select.select([self.connection], [], [], min(left, 0.05))[0] and not self._peek():
+            readable = select.select([self.connection], [], [], min(left, 0.05))[0]
+            if readable and not self.connection.recv(1, socket.MSG_PEEK):
                 raise BrokenPipeError
-
-    def _peek(self) -> bytes:
-        return bytes(self.connection.recv(1, socket.MSG_PEEK))
 
     def _overflow(self) -> dict[str, Any]:
         script = self.server.script
-        text = json.dumps(OVERFLOWS[script.kind])
-        return json.loads(text.replace("{n}", str(script.context)).replace("{more}", str(script.context + 1)))  # type: ignore[no-any-return]  # ours
+        message = OVERFLOWS[script.kind].format(n=script.context, more=script.context + 1)
+        return {"error": {"message": message, "code": 400}}
 
     def _send(
         self,
@@ -368,24 +344,16 @@ def _whole(turn: Turn, request: dict[str, Any], model: str) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": turn.text}
     if turn.thinking:
         message[turn.thinking_field] = turn.thinking
-    if turn.calls:
+    functions = [{"name": name, "arguments": json.dumps(arguments)} for name, arguments in turn.calls]
+    if functions:
         calls = [
-            {"id": f"call-{i}", "type": "function", "function": {"name": n, "arguments": json.dumps(a)}}
-            for i, (n, a) in enumerate(turn.calls)
+            {"id": f"call-{n}", "type": "function", "function": each} for n, each in enumerate(functions)
         ]
         message["tool_calls"] = calls
-    choice = {
-        "index": 0,
-        "message": message,
-        "finish_reason": turn.finish or ("tool_calls" if turn.calls else "stop"),
-    }
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "model": model,
-        "choices": [choice],
-        "usage": _usage(turn, request),
-    }
+    finish = turn.finish or ("tool_calls" if turn.calls else "stop")
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    frame = {"id": "chatcmpl-1", "object": "chat.completion", "model": model}
+    return frame | {"choices": [choice], "usage": _usage(turn, request)}
 
 
 def _usage(turn: Turn, request: dict[str, Any]) -> dict[str, Any]:

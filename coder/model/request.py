@@ -27,7 +27,7 @@ class Request:
 
 @dataclass(slots=True)
 class Refusals:
-    """The optional fields that this server refused; left out for the rest of the session."""
+    """The optional fields that this server refused; left out of all later requests."""
 
     fields: set[str] = field(default_factory=set)
 

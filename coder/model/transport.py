@@ -6,8 +6,8 @@ import asyncio
 import importlib
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -52,7 +52,8 @@ class Transport:
             )
         async with stream:
             with _broken():
-                yield _chunks(stream)
+                async with aclosing(_chunks(stream)) as chunks:
+                    yield chunks
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -126,6 +127,8 @@ def _broken() -> Iterator[None]:
         raise garbage("bytes that are no text") from problem
     except json.JSONDecodeError as problem:
         raise garbage(problem.doc) from problem
+    except RecursionError as problem:
+        raise garbage("JSON nested beyond all measure") from problem
 
 
 def garbage(words: str) -> Failed:
@@ -138,7 +141,7 @@ def garbage(words: str) -> Failed:
     return Failed(error, Kind.BROKEN)
 
 
-async def _chunks(stream: AsyncStream[object]) -> AsyncIterator[object]:
+async def _chunks(stream: AsyncStream[object]) -> AsyncGenerator[object, None]:
     """The chunks of a stream, or the one answer of a server that does not stream."""
     content_type = stream.response.headers.get("content-type", "").lower()
     if "json" in content_type or "html" in content_type:

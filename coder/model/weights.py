@@ -133,22 +133,33 @@ def checked(path: Path, source: str) -> Path:
 def is_complete(path: Path, size: int, sha256: str) -> bool:
     """Whether the file is whole. Its hash is taken once; later a stamp with its size and time is enough."""
     try:
-        found = path.stat()
-    except OSError:
-        return False
-    if found.st_size != size:
-        return False
-    stamp = {"size": size, "mtime_ns": found.st_mtime_ns, "sha256": sha256}
-    file = path.with_name(path.name + ".ok")
-    try:
-        if json.loads(file.read_text()) == stamp:
+        if path.stat().st_size != size:
+            return False
+        if json.loads(_stamp_file(path).read_text()) == _stamp(path, sha256):
             return True
-    except (OSError, ValueError):
+    except FileNotFoundError:
+        if not path.exists():
+            return False
+    except ValueError:
         pass
     if sha256_of(path) != sha256:
         return False
-    file.write_text(json.dumps(stamp))
+    stamp(path, sha256)
     return True
+
+
+def stamp(path: Path, sha256: str) -> None:
+    """Note that the file, as it is now, has this hash."""
+    _stamp_file(path).write_text(json.dumps(_stamp(path, sha256)))
+
+
+def _stamp(path: Path, sha256: str) -> dict[str, int | str]:
+    found = path.stat()
+    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns, "sha256": sha256}
+
+
+def _stamp_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.ok")
 
 
 def sha256_of(path: Path) -> str:
@@ -262,6 +273,9 @@ def main() -> int:
     except (UsageError, ModelUnavailable) as problem:
         say(f"{problem}\n{problem.hint}")
         return problem.exit_status
+    except KeyboardInterrupt:
+        say("stopped; what arrived is kept")
+        return 130
     return 0
 
 

@@ -120,15 +120,15 @@ def test_a_model_in_parts_is_announced_fetched_joined_and_checked(index: Index, 
     assert path.read_bytes() == WHOLE
     assert told == [Download("a tiny model", len(WHOLE), told[0].source, path)]
     assert steps[-1] == (len(WHOLE), len(WHOLE))
-    assert sorted(file.name for file in cache.iterdir()) == ["tiny.gguf", "tiny.gguf.lock"]
+    assert steps == sorted(steps)
+    assert sorted(file.name for file in cache.iterdir()) == ["tiny.gguf", "tiny.gguf.lock", "tiny.gguf.ok"]
 
 
-def test_a_fetched_model_is_used_again_without_a_word_and_hashed_only_once(
+def test_a_fetched_model_is_used_again_without_a_word_and_is_not_hashed_again(
     index: Index, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve(cache=cache, packaged=MODEL)
     told: list[Download] = []
-    resolve(announce=told.append, cache=cache, packaged=MODEL)
     monkeypatch.setattr(weights, "sha256_of", lambda path: pytest.fail("hashed again"))
     resolve(announce=told.append, cache=cache, packaged=MODEL)
     assert told == []
@@ -138,6 +138,16 @@ def test_a_fetched_model_is_used_again_without_a_word_and_hashed_only_once(
         "mtime_ns": (cache / "tiny.gguf").stat().st_mtime_ns,
         "sha256": MODEL.sha256,
     }
+
+
+def test_a_file_without_a_stamp_is_hashed_and_stamped(cache: Path) -> None:
+    cache.mkdir()
+    (cache / "tiny.gguf").write_bytes(WHOLE)
+    for content in (None, "{", '{"size": 1}'):
+        if content is not None:
+            (cache / "tiny.gguf.ok").write_text(content)
+        assert weights.is_complete(cache / "tiny.gguf", MODEL.size, MODEL.sha256)
+        assert json.loads((cache / "tiny.gguf.ok").read_text())["sha256"] == MODEL.sha256
 
 
 def test_a_file_that_changed_in_the_cache_is_fetched_again(index: Index, cache: Path) -> None:
