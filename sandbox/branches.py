@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.errors import PatchRefused, SandboxError
+from sandbox.hostfiles import Owner
 from sandbox.hostgit import GitFailed, git, make_git_directory, user_settings
 from sandbox.repository import Repository, has_branch, head_commit
 from sandbox.shadow import LINK, Change, Shadow, TreeFile
@@ -67,7 +68,7 @@ class _Desk:
     user_git_dir: Path
     common_dir: Path
     environment: Mapping[str, str]
-    owner: int
+    owner: Owner
 
     @classmethod
     def prepare(cls, repository: Repository, user_git_dir: Path, common_dir: Path, place: Path) -> _Desk:
@@ -75,11 +76,12 @@ class _Desk:
         make_git_directory(git_dir, repository.object_format, bare=False)
         objects = common_dir / "objects"
         found = objects.stat()
+        owner = (found.st_uid, found.st_gid)
         if os.geteuid() == 0:  # write as the owner, or they could not use their repository afterwards
             for path in (place, *place.rglob("*")):
-                os.chown(path, found.st_uid, found.st_gid)
+                os.chown(path, *owner)
         environment = {"GIT_OBJECT_DIRECTORY": str(objects), **_identity()}
-        return cls(repository, git_dir, user_git_dir, common_dir, environment, found.st_uid)
+        return cls(repository, git_dir, user_git_dir, common_dir, environment, owner)
 
     def run(self, *arguments: str, stdin: bytes = b"", accept: Sequence[int] = (0,)) -> str:
         """What git says, without the last newline."""
@@ -197,7 +199,7 @@ def _merged(desk: _Desk, ours: str, base: str, theirs: str) -> str | None:
             files.append(str(file))
         if os.geteuid() == 0:
             for path in (place, *files):
-                os.chown(path, desk.owner, -1)
+                os.chown(path, *desk.owner)
         merging = ["merge-file", "-q", "-p", *files]
         try:
             merged = git(merging, git_dir=desk.git_dir, environment=desk.environment, owner=desk.owner)

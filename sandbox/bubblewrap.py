@@ -268,7 +268,8 @@ class Bubblewrap:
         """Run one command to its end. When this is cancelled, the command dies first."""
 
         async def too_much() -> bool:
-            return (not full and await setup.disk.full()) or await setup.scratch_disk.full()
+            grown = not full and await setup.disk.full(running=True)
+            return grown or await setup.scratch_disk.full(running=True)
 
         self._secure(setup)
         child = self._child = await spawn.start(setup.plan, call.command)

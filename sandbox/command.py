@@ -32,7 +32,7 @@ GITCONFIG = "[user]\n\tname = coder\n\temail = coder@localhost\n[safe]\n\tdirect
 """System-wide git settings inside: a name for commits, and nothing that runs in the background."""
 
 # $1 script, $2 directory, $3 largest file in KiB, $4 most processes ("hard": as many as now)
-_ENTER = 'cd -- "$2" 2>&1 || exit 2; ulimit -f "$3"; ulimit -u "$4" 2>/dev/null; '
+_ENTER = 'cd -- "$2" 2>&1 || exit 2; { ulimit -f "$3"; ulimit -u "$4"; } 2>/dev/null; '
 _REPLACE = _ENTER + 'exec bash -c "$1" 2>&1'
 # stays, and ends whatever the script left running: kill -1 spares only its caller
 _SWEEP = _ENTER + 'exec 2>/dev/null; bash -c "$1" 2>&1; s=$?; kill -9 -1; exit $s'
@@ -47,10 +47,6 @@ class Command:
     env: dict[str, str]
 
 
-def _refuse(message: str, hint: str) -> SandboxError:
-    return SandboxError(message, hint=hint)
-
-
 def directory(cwd: str) -> str:
     """The absolute path inside of a directory given by the caller. SandboxError when it isn't in the workspace.
 
@@ -59,8 +55,9 @@ def directory(cwd: str) -> str:
     path = posixpath.normpath(posixpath.join(WORKDIR, cwd))
     outside = path != WORKDIR and not path.startswith(WORKDIR + "/")
     if "\0" in cwd or ".." in cwd.split("/") or outside:
-        raise _refuse(
-            f"not a directory of the workspace: {cwd!r}", f"give a path relative to {WORKDIR}, without '..'"
+        raise SandboxError(
+            f"not a directory of the workspace: {cwd!r}",
+            hint=f"give a path relative to {WORKDIR}, without '..'",
         )
     return path
 
@@ -69,8 +66,8 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     """What a command sees: nothing of the host's. SandboxError for a variable that cannot be passed."""
     for name, value in extra.items():
         if not name or "=" in name or "\0" in name + value or len(value) > _LONG:
-            raise _refuse(
-                f"not a usable environment variable: {name!r}", "names without '=', values under 100 kB"
+            raise SandboxError(
+                f"not a usable environment variable: {name!r}", hint="names without '=', values under 100 kB"
             )
     return {**_ENVIRONMENT, **extra}
 
@@ -91,7 +88,9 @@ def prepare(
     `sweep`: the shell kills what its script left behind (where no process namespace does).
     """
     if "\0" in script:
-        raise _refuse("the script contains a NUL byte", "write binary data with printf or from a file")
+        raise SandboxError(
+            "the script contains a NUL byte", hint="write binary data with printf or from a file"
+        )
     encoded = script.encode("utf-8", "surrogateescape")
     if len(encoded) > _LONG:
         script, stdin = f'eval "$(head -c {len(encoded)})"', encoded + stdin

@@ -214,15 +214,15 @@ class Docker:
         before = here.oom_kills()
         ending = await self._execute(call, full=full)
         after = here.oom_kills()
-        if before is None or after is None:
+        if before is None:
             return ending, ending.exit == _KILLED and not ending.stop
-        return ending, after > before
+        return ending, after is not None and after > before
 
     async def _execute(self, call: Call, *, full: bool) -> _Ending:
         """Run one command to its end. When this is cancelled, every process dies first."""
 
         async def too_much() -> bool:
-            return not full and await self._disk.full()
+            return not full and await self._disk.full(running=True)
 
         engine, _ = self._running()
         exec_id = await self._prepare_exec(
@@ -265,15 +265,19 @@ class Docker:
 
     async def _end(self, exec_id: str, *, natural: bool) -> tuple[int | None, bool]:
         """Exit status of a command and whether the container was lost; afterwards nothing of it runs."""
-        exit_code: int | None = _KILLED
         if natural:
             exit_code = await self._exit_code(exec_id)
-            if exit_code is not None and await self._quiet():
+            # 137 may be the whole container's end, of which the counters tell a little later
+            if exit_code not in (None, _KILLED) and await self._quiet(0.03):
                 return exit_code, False
-        if await self._kill_all():
-            return exit_code, False
-        await self._recreate()
-        return exit_code, True
+            certain = await self._kill_all()
+        else:
+            exit_code = _KILLED
+            # an exec that has no status has yet to start: it would survive a kill that comes too early
+            certain = await self._kill_all() and await self._exit_code(exec_id) is not None
+        if not certain:
+            await self._recreate()
+        return exit_code, not certain
 
     async def _exit_code(self, exec_id: str) -> int | None:
         """None when the engine does not say within 2 s."""
@@ -288,29 +292,36 @@ class Docker:
                 return state["ExitCode"] if isinstance(state["ExitCode"], int) else None
         return None
 
-    async def _quiet(self) -> bool:
-        """Whether surely nothing runs but what the container itself needs."""
+    async def _quiet(self, seconds: float) -> bool:
+        """Whether surely nothing runs but what the container itself needs, asked for so long.
+
+        The engine reaps a command a little after its end: on a busy machine, quite a little.
+        """
         _, here = self._running()
-        for pause in (0.0, 0.005, 0.01, 0.02):  # the engine reaps a command a little after its end
-            await asyncio.sleep(pause)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while True:
             count = here.processes()
             if count is None or here.idle is None or count < here.idle:
                 return False  # nobody knows, or the container itself is dying
             if count == here.idle:
                 return True
-        return False
+            if loop.time() > deadline:
+                return False
+            await asyncio.sleep(0.005)
 
     async def _kill_all(self) -> bool:
         """Kill what the sandbox's user runs in the container. False when that is not certain to have worked."""
         for _ in range(2):
             try:
-                await asyncio.wait_for(self._kill_once(), _KILL_SECONDS)
+                async with asyncio.timeout(_KILL_SECONDS):
+                    await self._kill_once()
             except (SandboxError, TimeoutError):
                 return False
-            if await self._quiet():
+            if await self._quiet(1.0):
                 return True
         _, here = self._running()
-        return here.processes() is None
+        return here.pids is None
 
     async def _kill_once(self) -> None:
         engine, _ = self._running()

@@ -50,7 +50,8 @@ async def open_stream(host: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
         opening = asyncio.open_connection(parts.hostname, parts.port or 2375, limit=CHUNK)
     start = "start Docker, set DOCKER_HOST, or use --sandbox bubblewrap"
     try:
-        return await asyncio.wait_for(opening, CALL_SECONDS)
+        async with asyncio.timeout(CALL_SECONDS):
+            return await opening
     except FileNotFoundError as error:
         raise SandboxUnavailable(f"no Docker engine: {parts.path} does not exist", hint=start) from error
     except PermissionError as error:
@@ -104,7 +105,8 @@ class Engine:
         stream = ExecStream(reader, writer)
         try:
             writer.write(head.encode() + body)
-            answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), CALL_SECONDS)
+            async with asyncio.timeout(CALL_SECONDS):
+                answer = await reader.readuntil(b"\r\n\r\n")
         except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError) as error:
             await stream.close()
             raise SandboxError(f"the engine did not start the command: {error!r}") from error
@@ -168,7 +170,8 @@ async def _guarded(function: Callable[[], _T], limit: float, what: str) -> _T:
     from docker.errors import APIError, DockerException
 
     try:
-        return await asyncio.wait_for(asyncio.to_thread(function), limit)
+        async with asyncio.timeout(limit):
+            return await asyncio.to_thread(function)
     except APIError as error:
         # 404: not there; 409: there, but not running
         kind = Gone if error.status_code in (404, 409) else SandboxError

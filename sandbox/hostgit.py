@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from sandbox.errors import SandboxError
+from sandbox.hostfiles import Owner
 from sandbox.text import clean_text
 
 __all__ = ["GitFailed", "git", "git_program", "make_git_directory", "running_git", "user_settings"]
@@ -83,62 +84,79 @@ def running_git(
     work_tree: Path | None = None,
     options: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
-    owner: int | None = None,
+    owner: Owner | None = None,
     timeout: float = 300.0,
     accept: Sequence[int] = (0,),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A git process with pipes on both ends. Leaving the block closes its input and waits for it.
+    """A git process with pipes on both ends. Leaving the block closes them and waits for it.
 
-    `owner` is the user to run as, when we are root. Raises GitFailed for an exit status not in `accept`
+    `owner` is the user and group to run as, when we are root. Raises GitFailed for an exit status not in `accept`
     and after `timeout` seconds; an exception inside the block ends the process first.
     """
     settings = _OPTIONS | dict(options or {})
     command = [git_program(), *(word for pair in settings.items() for word in ("-c", "=".join(pair)))]
     command += [f"--git-dir={git_dir}", *([f"--work-tree={work_tree}"] if work_tree else []), *arguments]
-    other = None if owner is None or os.geteuid() != 0 else owner
+    broken = False
     with tempfile.TemporaryFile() as complaints:
-        process = subprocess.Popen(
-            command,
-            bufsize=1 << 20,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            cwd=work_tree or "/",
-            env=_ENVIRONMENT | {"PATH": _SYSTEM_PATH} | dict(environment or {}),
-            start_new_session=True,
-            user=other,
-            group=other,
-            extra_groups=None if other is None else [],
-        )
-        late = threading.Event()
-        broken = False
-
-        def give_up() -> None:
-            late.set()
-            process.kill()
-
-        watchdog = threading.Timer(timeout, give_up)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            yield process
-            _close(process.stdin)
-            _close(process.stdout)
+        process = _start(command, complaints, work_tree or Path("/"), environment or {}, owner)
+        with _ending(process, timeout) as late:
+            try:
+                yield process
+                _close(process.stdin)
+                _close(process.stdout)
+            except BrokenPipeError:
+                broken = True  # it died first, and says why
             process.wait()
-        except BrokenPipeError:
-            broken = True  # it died first, and says why
-            process.wait()
-        finally:
-            watchdog.cancel()
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            _close(process.stdin)
-            _close(process.stdout)
         if late.is_set():
             raise GitFailed(f"git {arguments[0]} took longer than {timeout:.0f} s")
         if broken or process.returncode not in accept:
-            raise GitFailed(f"git {arguments[0]} failed: {_ending(complaints)}")
+            raise GitFailed(f"git {arguments[0]} failed: {_last_words(complaints)}")
+
+
+def _start(
+    command: Sequence[str],
+    complaints: IO[bytes],
+    cwd: Path,
+    environment: Mapping[str, str],
+    owner: Owner | None,
+) -> subprocess.Popen[bytes]:
+    user, group = owner if owner and os.geteuid() == 0 else (None, None)
+    return subprocess.Popen(
+        command,
+        bufsize=1 << 20,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        cwd=cwd,
+        env={**_ENVIRONMENT, "PATH": _SYSTEM_PATH, **environment},
+        start_new_session=True,
+        user=user,
+        group=group,
+        extra_groups=None if user is None else [],
+    )
+
+
+@contextmanager
+def _ending(process: subprocess.Popen[bytes], timeout: float) -> Iterator[threading.Event]:
+    """Ends `process` after `timeout` seconds, which sets the event, and at the latest with the block."""
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        process.kill()
+
+    watchdog = threading.Timer(timeout, give_up)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield late
+    finally:
+        watchdog.cancel()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        _close(process.stdin)
+        _close(process.stdout)
 
 
 def git(
@@ -148,7 +166,7 @@ def git(
     stdin: bytes = b"",
     work_tree: Path | None = None,
     environment: Mapping[str, str] | None = None,
-    owner: int | None = None,
+    owner: Owner | None = None,
     timeout: float = 300.0,
     accept: Sequence[int] = (0,),
     limit: int | None = None,
@@ -219,7 +237,7 @@ def _close(pipe: IO[bytes] | None) -> None:
             return  # what was still buffered has no reader any more; the exit status tells
 
 
-def _ending(complaints: IO[bytes]) -> str:
+def _last_words(complaints: IO[bytes]) -> str:
     size = complaints.seek(0, os.SEEK_END)
     complaints.seek(max(0, size - 2000))
     return clean_text(complaints.read().decode("utf-8", "replace").strip()) or "no message"

@@ -26,11 +26,8 @@ _ETC_DIRECTORIES = (
     "alternatives", "crypto-policies", "fonts", "ld.so.conf.d", "perl", "pki/ca-trust", "pki/tls/certs", "ssl/certs"
 )  # fmt: skip
 _ETC_LARGEST = 4 << 20
-_CREDENTIALS = (
-    "pip.conf",
-    "uv.toml",
-    ".condarc",
-)  # a Python's own settings, often with a registry's password
+# A Python's own settings, often with the password of a registry
+_CREDENTIALS = ("pip.conf", "uv.toml", ".condarc")
 _MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _STORES = ("/nix/store", "/gnu/store")
 
@@ -77,11 +74,11 @@ def make_etc(directory: Path, uid: int, gid: int) -> None:
     }
     for name, text in texts.items():
         (directory / name).write_text(text)
+    programs = directory / Path(PROGRAMS).relative_to("/etc")
+    programs.mkdir()
     for path in (directory, *directory.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    programs = Path(PROGRAMS).relative_to("/etc")
-    (directory / programs).mkdir()
-    (directory / programs / "python").symlink_to("/usr/bin/python3")
+    (programs / "python").symlink_to("/usr/bin/python3")  # last: chmod would go through it
 
 
 def _etc_directories() -> Iterator[str]:

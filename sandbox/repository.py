@@ -61,10 +61,10 @@ def find_repository(start: Path) -> Repository:
     and for a home or root directory that is no repository.
     """
     start = start.resolve()
-    if not start.is_dir():
+    if not os.path.isdir(start):
         raise SandboxError(f"{start} is not a directory", hint="give the directory of a project")
     for directory in (start, *start.parents):
-        if (directory / ".git").exists():
+        if os.path.exists(directory / ".git"):  # unlike Path.exists false where we may not look
             _check_owner(directory, start)
             return _open(directory)
         if _is_git_directory(directory):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import subprocess
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -138,7 +138,7 @@ class Shadow:
         self, start: str | None, deleted: Iterable[str], added: Iterable[tuple[str, str, bytes | str]]
     ) -> str:
         """The id of a new tree: `start` without `deleted`, with each `(path, mode, bytes or blob id)` added."""
-        ref = f"refs/snapshots/{uuid.uuid4().hex}"
+        ref = f"refs/snapshots/{secrets.token_hex(16)}"
         with write_tree(self.git_dir, ref, start=start) as (writer, written):
             for path in deleted:
                 writer.delete(path)

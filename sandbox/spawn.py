@@ -161,7 +161,8 @@ async def _end_namespace(pid: int) -> None:
         if _is_first(pid):
             signal.pidfd_send_signal(fd, signal.SIGKILL)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ended.wait(), _SETTLE_SECONDS)
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await ended.wait()
     except ProcessLookupError:
         return
     finally:

@@ -84,7 +84,7 @@ def walk(
 
 
 def list_directory(root: Root, path: str = ".", *, depth: int = 1, limit: int = 1000) -> list[Entry]:
-    """At most `limit` entries beneath the directory `path`, `depth` levels deep, sorted by path."""
+    """At most `limit` entries beneath the directory `path`, `depth` levels deep, sorted; paths relative to it."""
     found: list[Entry] = []
     with opened(root, path, os.O_RDONLY | os.O_DIRECTORY) as directory:
         # read well past the limit, so that what is returned is the first of a sorted list in all but huge trees

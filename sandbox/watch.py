@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,8 @@ async def _du(root: Path, *options: str) -> int | None:
         env={"LC_ALL": "C", "PATH": os.defpath},
     )  # fmt: skip
     try:
-        out, problems = await asyncio.wait_for(process.communicate(), 30)
+        async with asyncio.timeout(30):
+            out, problems = await process.communicate()
     except TimeoutError:
         return None
     finally:
@@ -61,9 +63,10 @@ _SLACK = _Usage(16 << 20, 10_000)  # growth too small to be worth a walk over th
 class DiskWatch:
     """Watches how much a workspace grows, in bytes and in number of files.
 
-    Each time, only the free space of its file system is asked; when that has fallen by as much as the
-    workspace may still grow, the workspace itself is measured. One too large to be measured at the start in
-    30 s is not watched.
+    Each time, the free space of its file system is asked; when that has fallen by as much as the workspace may
+    still grow, the workspace itself is measured. So it is now and then while a command runs (others may free
+    space meanwhile), at most a twentieth of the time. What cannot be measured at the start, in 30 s, is not
+    watched.
     """
 
     def __init__(self, root: Path, limit_mb: int) -> None:
@@ -72,25 +75,33 @@ class DiskWatch:
         self._start = _Usage(0, 0)
         self._grown = _Usage(0, 0)
         self._free = _Usage(0, 0)
+        self._next = 0.0
 
     async def start(self) -> None:
         """Measure the workspace as it is now: growth counts from here."""
         self._free = self._free_now()
         self._start = await self._measure()
-        if math.inf in (self._start.size, self._start.inodes):
-            self._limit = _Usage(math.inf, math.inf)
+        self._limit = _Usage(
+            math.inf if self._start.size == math.inf else self._limit.size,
+            math.inf if self._start.inodes == math.inf else self._limit.inodes,
+        )
 
-    async def full(self) -> bool:
-        """Whether the workspace has grown past its limit (or past what can be measured)."""
+    async def full(self, *, running: bool = False) -> bool:
+        """Whether the workspace has grown past its limit (or past what can be measured). `running`: a command is."""
         room = self._limit - self._grown
         allowance = _Usage(max(room.size, _SLACK.size), max(room.inodes, _SLACK.inodes))
-        if (self._free - self._free_now()).exceeds(allowance) or self._grown.exceeds(self._limit):
+        fallen = (self._free - self._free_now()).exceeds(allowance)
+        due = running and time.monotonic() > self._next
+        if fallen or due or self._grown.exceeds(self._limit):
             self._free = self._free_now()
             self._grown = await self._measure() - self._start
         return self._grown.exceeds(self._limit)
 
     async def _measure(self) -> _Usage:
+        began = time.monotonic()
         kib, inodes = await asyncio.gather(_du(self._root, "-k"), _du(self._root, "--inodes"))
+        ended = time.monotonic()
+        self._next = ended + max(0.9, 20 * (ended - began))
         return _Usage(math.inf if kib is None else kib << 10, math.inf if inodes is None else inodes)
 
     def _free_now(self) -> _Usage:

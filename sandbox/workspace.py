@@ -168,7 +168,7 @@ class Workspace:
         return self.kind(path) is not None
 
     def list(self, path: str = ".", depth: int = 1, limit: int = 1000) -> list[Entry]:
-        """At most `limit` entries beneath a directory, sorted, `.git` left out."""
+        """At most `limit` entries beneath a directory, sorted, `.git` left out. Their paths are relative to it."""
         return list_directory(self.root, path, depth=depth, limit=limit)
 
     # Snapshots
@@ -215,9 +215,11 @@ class Workspace:
         for change in changes:
             if change.old is None:
                 hostfiles.remove(self.root, change.path, links=False)
-        for change in changes:
-            if change.old is not None:
-                self._put(change.path, change.old)
+        wanted_files = [(change.path, change.old) for change in changes if change.old is not None]
+        for (path, file), data in zip(
+            wanted_files, self.shadow.blobs(f.id for _, f in wanted_files), strict=True
+        ):
+            self._put(path, file, data)
         self.snapshot()
 
     # Handing over
@@ -245,9 +247,8 @@ class Workspace:
 
     # Making
 
-    def _put(self, path: str, file: TreeFile) -> None:
+    def _put(self, path: str, file: TreeFile, data: bytes) -> None:
         self._clear_way(path)
-        data = self.shadow.blob(file.id)
         if file.mode == LINK:
             hostfiles.make_link(self.root, path, os.fsdecode(data), owner=self._owner, links=False)
             return
@@ -298,12 +299,16 @@ class Workspace:
 
     def _freeze_rules(self) -> None:
         """Keep the `.gitignore` files of the base where no sandbox can change them."""
-        files = self.shadow.tree_files(self.base)
-        for path, file in files.items():
-            if path.rpartition("/")[2] == ".gitignore" and file.mode != LINK:
-                target = self.shadow.rules / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(self.shadow.blob(file.id))
+        files = self.shadow.tree_files(self.base).items()
+        rules = {
+            path: file.id
+            for path, file in files
+            if path.rpartition("/")[2] == ".gitignore" and file.mode != LINK
+        }
+        for path, data in zip(rules, self.shadow.blobs(rules.values()), strict=True):
+            target = self.shadow.rules / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
 
     def _refuse_git(self, path: str) -> None:
         if any(map(is_git_name, hostfiles.parts_of(path))):

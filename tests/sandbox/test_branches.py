@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.errors import PatchRefused, SandboxError
 from sandbox.workspace import Workspace
-from tests.sandbox.repositories import Files, git, make_repository, ordinary_user, picture, write_files
+from tests.sandbox.repositories import Files, git, make_repository, picture, write_files
 
 START: Files = {
     "src/main.py": "one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\n",
@@ -200,12 +200,14 @@ def test_the_author_is_the_user(
 def test_root_leaves_a_repository_that_its_owner_can_use() -> None:
     with tempfile.TemporaryDirectory() as place:
         source = make_repository(Path(place, "source"), START)
-        with ordinary_user(Path(place)):
-            pass
+        for path in (Path(place), *Path(place).rglob("*")):
+            os.chown(path, 1000, 2000)
         workspace = Workspace.create(source, Path(place, "state"))
         workspace.write("src/main.py", b"fixed\n")
         workspace.write_branch("coder/fix", message="Fix")
-        assert {os.lstat(path).st_uid for path in source.rglob("*")} == {1000}
+        assert {(os.lstat(path).st_uid, os.lstat(path).st_gid) for path in source.rglob("*")} == {
+            (1000, 2000)
+        }
         subprocess.run(["git", "checkout", "-q", "coder/fix"], cwd=source, user=1000, check=True)
         workspace.close()
 

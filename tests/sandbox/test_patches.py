@@ -233,7 +233,7 @@ def test_sizes() -> None:
         check(new_file("a") + new_file("b"), max_files=1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, database=None, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 200), st.integers(0, 200))
 @example(b"", 0, 0)
 def test_any_bytes_are_judged_or_refused_and_never_crash(junk: bytes, start: int, length: int) -> None:
@@ -249,7 +249,7 @@ def test_any_bytes_are_judged_or_refused_and_never_crash(junk: bytes, start: int
 names = st.text(st.characters(exclude_characters="\0/\n", exclude_categories=["Cs"]), min_size=1, max_size=12)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(names, st.binary(max_size=60), min_size=1, max_size=4))
 def test_counts_as_git_does_whatever_the_names(files: dict[str, bytes]) -> None:
     """`git diff --numstat` counts in other code than ours."""

@@ -297,7 +297,7 @@ names = st.sampled_from(["a", "b", "d/a", "d/b", "d/e/a", "e", "a b", "é", '"',
 trees = st.dictionaries(names, st.tuples(contents, st.booleans()), max_size=5)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(before=trees, after=trees)
 def test_any_two_trees(before: dict[str, tuple[bytes, bool]], after: dict[str, tuple[bytes, bool]]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
