@@ -106,17 +106,20 @@ def _interactive(flags: Mapping[str, Any]) -> bool:
 
 
 async def _ask(progress: headless.Progress, patch: str) -> bool:
-    progress.close()
-    return await asyncio.to_thread(_confirm, clean_text(patch))
-
-
-def _confirm(patch: str) -> bool:
+    """Show the patch and ask. Blocks the loop: nothing else goes on, and Ctrl-C must mean no at once."""
     import click
     from rich.console import Console
     from rich.syntax import Syntax
 
-    Console(stderr=True).print(Syntax(patch, "diff", background_color="default"))
-    return click.confirm("Apply this to your files?", default=False, err=True)
+    progress.close()
+    Console(stderr=True).print(Syntax(clean_text(patch), "diff", background_color="default"))
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm("Apply this to your files?", default=False, err=True)
+    except click.Abort:
+        return False
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _print_event(event: Event) -> None:

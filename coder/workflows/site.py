@@ -8,17 +8,37 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from coder.config import Config
-from coder.errors import NoSandbox
+from coder.errors import NoSandbox, UsageError
 from sandbox.base import Policy, Sandbox
 from sandbox.errors import SandboxError
+from sandbox.owner import is_gone, me
 from sandbox.repository import Repository
 from sandbox.toolchain import Toolchain, detect
+from sandbox.walking import remove_tree
 from sandbox.workspace import Workspace
+
+OWNER = "owner"
+"""The file that names the process whose copies lie beside it."""
+
+
+def sweep(runs: Path) -> None:
+    """Remove the copies that killed runs left among `runs`. Their journals and patches stay."""
+    for owner in runs.glob(f"*/{OWNER}"):
+        with contextlib.suppress(OSError):
+            if is_gone(owner.read_text()):
+                for copy in _copies(owner.parent):
+                    remove_tree(copy)
+                owner.unlink()
+
+
+def _copies(state: Path) -> Iterator[Path]:
+    for pattern in ("workspace", "shadow.git", "rules", "clean-*"):
+        yield from state.glob(pattern)
 
 
 class Site:
@@ -83,6 +103,8 @@ class Site:
         for sandbox in self._sandboxes:
             await sandbox.close()
         self._sandboxes.clear()
+        with contextlib.suppress(FileNotFoundError):
+            (self.state / OWNER).unlink()
         if self.ready:
             await asyncio.to_thread((await self._copying())[0].close)
 
@@ -93,13 +115,18 @@ class Site:
         return await asyncio.shield(self._made)
 
     async def _copy(self) -> tuple[Workspace, Toolchain]:
+        await asyncio.to_thread(sweep, self.state.parent)
         try:
+            self.state.mkdir(parents=True, exist_ok=True)
+            (self.state / OWNER).write_text(me())
             workspace = await self._stoppable(Workspace.create, self.repository.root, self.state)
             toolchain = await asyncio.to_thread(
                 detect, self.repository.root, os.environ, Path(sys.executable)
             )
         except SandboxError as error:
             raise NoSandbox(str(error), hint=error.hint) from error
+        except OSError as error:
+            raise UsageError(f"{self.state} cannot be written: {error.strerror}") from error
         return workspace, toolchain
 
     async def _stoppable(self, copy: Callable[..., Workspace], *args: Any, **options: Any) -> Workspace:
