@@ -72,7 +72,7 @@ def split_lines(text: str) -> list[str]:
 
 def first_line(node: ast.stmt) -> int:
     """The line, from 0, on which a statement starts, its decorators included."""
-    decorators = getattr(node, "decorator_list", [])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     return min([node.lineno, *(decorator.lineno for decorator in decorators)]) - 1
 
 

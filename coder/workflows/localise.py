@@ -279,7 +279,7 @@ def _spread(graph: _Graph, starts: list[_Point]) -> dict[tuple[str, str], tuple[
             if from_test and target.name in graph.passing:
                 score *= ALSO_IN_PASSING_TESTS
             key = (target.path, target.qualname)
-            if key in scores and scores[key][0] >= score or score < 0.02:
+            if (key in scores and scores[key][0] >= score) or score < 0.02:
                 continue
             scores[key] = (score, target)
             home = graph.module(target.path)

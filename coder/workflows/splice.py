@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import difflib
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,15 @@ from coder.workflows.definitions import (
     first_line,
     parse,
     split_lines,
+)
+from coder.workflows.layout import (
+    add_imports,
+    indented,
+    member_indent,
+    parsed,
+    replacement,
+    top_level_start,
+    with_newlines,
 )
 
 _FENCE = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
@@ -56,7 +64,7 @@ def code_of(answer: str) -> str | None:
     """The Python code in a model's answer: its first fenced block that parses, or all of it when it is bare code."""
     blocks = [textwrap.dedent(match[2]) for match in _FENCE.finditer(answer)]
     for block in blocks or [textwrap.dedent(answer)]:
-        tree = _parsed(block)
+        tree = parsed(block)
         if tree is not None and any(isinstance(n, DefinitionNode) for n in tree.body):
             return block
     return None
@@ -68,10 +76,31 @@ def answer_is_complete(text: str) -> bool:
     return bool(match and match[0].rstrip(" \t").endswith("```") and match[2].strip())
 
 
-def splice(answer: str, modules: Mapping[str, Module], order: Sequence[Definition]) -> Splice | Refusal:
+def cut_after(text: str, name: str) -> str | None:
+    """A streamed answer up to the end of the function `name`; None while that has not come."""
+    pattern = rf"^([ \t]*)(?:async )?def {re.escape(name)}\(.*?:[ \t]*(?:#[^\n]*)?\n"
+    match = re.search(pattern, text, re.MULTILINE | re.DOTALL)
+    if match is None:
+        return None
+    position, begun = match.end(), False
+    for line in text[match.end() :].splitlines(keepends=True):
+        if line.strip() and len(line) - len(line.lstrip()) <= len(match[1]):
+            return text[:position] if begun else None
+        begun = begun or bool(line.strip())
+        position += len(line)
+    return None
+
+
+def splice(
+    answer: str,
+    modules: Mapping[str, Module],
+    order: Sequence[Definition],
+    only: Definition | None = None,
+) -> Splice | Refusal:
     """Lay an answer's definitions over those of `modules`.
 
     `order` ranks the definitions: of several with the name in the answer, the first whose parameters fit is meant.
+    With `only`, what the answer changes beside that definition is dropped (new helpers are not).
     """
     code = code_of(answer)
     if code is None:
@@ -85,14 +114,9 @@ def splice(answer: str, modules: Mapping[str, Module], order: Sequence[Definitio
         if isinstance(found, Refusal):
             return found
         changes += found
+    if only is not None:
+        changes = [c for c in changes if c.old in {None, only}]
     return _apply(changes, tree, modules)
-
-
-def _parsed(code: str) -> ast.Module | None:
-    try:
-        return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _source(node: ast.stmt, lines: list[str]) -> str:
@@ -228,157 +252,18 @@ def _rewrite(
         assert change.old is not None
         old = change.old
         if old.kind == "class" and isinstance(change.node, FunctionNode):
-            inside = _member_indent(module, old)
-            new = ["\n", *_indented(change.text, inside)]
-            lines[old.end : old.end] = _with_newlines(new, module.newline)
+            inside = member_indent(module, old)
+            new = ["\n", *indented(change.text, inside)]
+            lines[old.end : old.end] = with_newlines(new, module.newline)
             continue
-        first, new = _replacement(module, old, change)
-        lines[first : old.end] = _with_newlines(new, module.newline)
+        first, new = replacement(module, old, change.node, change.text)
+        lines[first : old.end] = with_newlines(new, module.newline)
     if added:
-        before = _top_level_start(module, min(c.old.start for c in changes if c.old))
+        before = top_level_start(module, min(c.old.start for c in changes if c.old))
         extra = [line for c in added for line in [*split_lines(c.text), "\n", "\n"]]
-        lines[before:before] = _with_newlines(extra, module.newline)
-    lines = _add_imports(module, lines, answer)
+        lines[before:before] = with_newlines(extra, module.newline)
+    lines = add_imports(module, lines, answer)
     return _checked(module, lines)
-
-
-def _replacement(module: Module, old: Definition, change: _Change) -> tuple[int, list[str]]:
-    """(first line to replace, the new lines), keeping the old header, docstring and comments where the answer only left them out."""
-    node = change.node
-    indent = _indent_of(module.lines[old.node.lineno - 1])
-    keeps_decorators = not _decorators(node) and isinstance(node, FunctionNode)
-    first = old.node.lineno - 1 if keeps_decorators else old.start
-    new = _indented(change.text, indent)
-    before = [line.replace("\r\n", "\n") for line in module.lines[first : old.end]]
-    if isinstance(node, FunctionNode) and isinstance(old.node, FunctionNode):
-        new = _keep_header(before, new, old.node, node, first)
-    merged = _keep_comments(before, new)
-    same = _parsed(textwrap.dedent("".join(merged)))
-    wanted = _parsed(textwrap.dedent("".join(new)))
-    if same is not None and wanted is not None and ast.dump(same) == ast.dump(wanted):
-        return first, merged
-    return first, new
-
-
-def _keep_header(
-    before: list[str], new: list[str], old: FunctionNode, node: FunctionNode, first: int
-) -> list[str]:
-    """The old `def` line (with its annotations) and docstring, where the answer has the same parameters."""
-    if ast.dump(_plain(old.args)) != ast.dump(_plain(node.args)):
-        return new
-    old_body, new_body = old.body[0], node.body[0]
-    offset = first_line(node)
-    if old_body.lineno == old.lineno or new_body.lineno == node.lineno:
-        return new
-    old_start, new_start = first_line(old_body) - first, first_line(new_body) - offset
-    documented = ast.get_docstring(old) is not None
-    if documented and ast.get_docstring(node) is not None:
-        new_start = (new_body.end_lineno or new_body.lineno) - offset
-    if documented:
-        old_start = (old_body.end_lineno or old_body.lineno) - first
-    if len(node.decorator_list) != len(old.decorator_list) and node.decorator_list:
-        return new
-    return [*before[:old_start], *new[new_start:]]
-
-
-def _plain(arguments: ast.arguments) -> ast.arguments:
-    """The parameters without their annotations."""
-    plain = copy.deepcopy(arguments)
-    for node in ast.walk(plain):
-        if isinstance(node, ast.arg):
-            node.annotation = None
-    return plain
-
-
-def _keep_comments(before: list[str], new: list[str]) -> list[str]:
-    """Put back the comment lines that the answer only left out."""
-    merged: list[str] = []
-    matcher = difflib.SequenceMatcher(None, before, new, autojunk=False)
-    for tag, i, j, k, m in matcher.get_opcodes():
-        left_out = before[i:j] if tag in {"delete", "replace"} else []
-        if all(map(_is_remark, left_out)) and not any("#" in line for line in new[k:m]):
-            merged += left_out
-        merged += new[k:m]
-    return merged
-
-
-def _is_remark(line: str) -> bool:
-    return not line.strip() or line.lstrip().startswith("#")
-
-
-def _indent_of(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]
-
-
-def _member_indent(module: Module, owner: Definition) -> str:
-    body = owner.node.body[0] if isinstance(owner.node, ast.ClassDef) else None
-    return _indent_of(module.lines[body.lineno - 1]) if body else "    "
-
-
-def _indented(text: str, indent: str) -> list[str]:
-    """The lines of `text`, indented, except those that lie inside a string literal that is no docstring."""
-    lines = split_lines(text)
-    tree = _parsed(text)
-    if not indent or tree is None:
-        return lines
-    fixed: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr) or (
-            isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
-        ):
-            fixed |= set(range(node.lineno, node.end_lineno or node.lineno))
-    for node in ast.walk(tree):
-        if isinstance(node, FunctionNode | ast.ClassDef) and ast.get_docstring(node) is not None:
-            fixed -= set(range(node.body[0].lineno, node.body[0].end_lineno or 0))
-    return [line if i in fixed or not line.strip() else indent + line for i, line in enumerate(lines)]
-
-
-def _with_newlines(lines: list[str], newline: str) -> list[str]:
-    return [line.rstrip("\r\n") + newline for line in lines]
-
-
-def _top_level_start(module: Module, line: int) -> int:
-    """The line on which the top-level statement around `line` starts."""
-    starts = [first_line(node) for node in module.tree.body]
-    return max((start for start in starts if start <= line), default=0)
-
-
-def _add_imports(module: Module, lines: list[str], answer: ast.Module) -> list[str]:
-    """Imports that the answer brings and the file lacks go behind the file's own."""
-    present = {ast.unparse(n) for n in ast.walk(module.tree) if isinstance(n, ast.Import | ast.ImportFrom)}
-    bound = {
-        (a.asname or a.name)
-        for n in module.tree.body
-        for a in getattr(n, "names", [])
-        if isinstance(a, ast.alias)
-    }
-    own = {d.name for d in module.definitions if not d.parent}
-    new: list[str] = []
-    for node in answer.body:
-        if not isinstance(node, ast.Import | ast.ImportFrom) or ast.unparse(node) in present:
-            continue
-        names = [a for a in node.names if (a.asname or a.name) not in bound | own]
-        local = isinstance(node, ast.ImportFrom) and (node.level or _is_own(node.module or "", module))
-        if names and not local and not (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
-            node.names = names
-            new.append(ast.unparse(node) + "\n")
-    position = _import_position(module)
-    return [*lines[:position], *_with_newlines(new, module.newline), *lines[position:]]
-
-
-def _is_own(dotted: str, module: Module) -> bool:
-    return dotted.split(".")[0] in module.path.removesuffix(".py").split("/")
-
-
-def _import_position(module: Module) -> int:
-    position = 0
-    for index, node in enumerate(module.tree.body):
-        docstring = index == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if docstring or isinstance(node, ast.Import | ast.ImportFrom):
-            position = node.end_lineno or node.lineno
-        else:
-            break
-    return position
 
 
 def _checked(module: Module, lines: list[str]) -> bytes | Refusal:

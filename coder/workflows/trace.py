@@ -9,28 +9,36 @@ from dataclasses import dataclass
 from importlib import resources
 
 MAX_TRACE = 400_000
+SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. `line` (from 1) is where the function starts; `result` is a short text, "raises", or empty for generators."""
+    """One call. `line` (from 1) is where the function starts, `test` the node id of the test that led to it.
+
+    `result` is a short text for the value, "raises", or empty for a generator.
+    """
 
     path: str
     line: int
     name: str
     arguments: tuple[tuple[str, str], ...]
     result: str
+    test: str = ""
 
     def text(self) -> str:
         """Such as `discount(quantity=10) returned 5`."""
-        inside = ", ".join(f"{name}={value}" for name, value in self.arguments)
         match self.result:
             case "raises":
-                return f"{self.name}({inside}) raised the exception"
+                return f"{self.call_text()} raised the exception"
             case "":
-                return f"{self.name}({inside})"
+                return self.call_text()
             case _:
-                return f"{self.name}({inside}) returned {self.result}"
+                return f"{self.call_text()} returned {self.result}"
+
+    def call_text(self) -> str:
+        """Such as `discount(quantity=10)`."""
+        return f"{self.name}({', '.join(f'{name}={value}' for name, value in self.arguments)})"
 
 
 def plugin_source() -> bytes:
@@ -47,7 +55,7 @@ def trace_command(python: str, tests: Sequence[str]) -> str:
     return (
         'd=$(mktemp -d) && cat > "$d/coder_trace_plugin.py" && '
         'CODER_TRACE="$d/trace.json" PYTHONPATH="$d${PYTHONPATH:+:$PYTHONPATH}" '
-        f"{python} -B -m pytest -q -p no:cacheprovider -p coder_trace_plugin {targets} >/dev/null 2>&1 </dev/null; "
+        f"timeout -k 1 {SECONDS} {python} -B -m pytest -q -p no:cacheprovider -p coder_trace_plugin {targets} >/dev/null 2>&1 </dev/null; "
         'cat "$d/trace.json"; rm -rf "$d"'
     )
 
@@ -67,4 +75,11 @@ def _call(row: dict[str, object]) -> Call:
     if not isinstance(arguments, list) or not isinstance(line, int):
         raise TypeError("not a call")
     pairs = tuple((str(name)[:60], str(value)[:100]) for name, value in arguments)
-    return Call(str(row["path"])[:500], line, str(row["name"])[:100], pairs, str(row["result"])[:100])
+    return Call(
+        str(row["path"])[:500],
+        line,
+        str(row["name"])[:100],
+        pairs,
+        str(row["result"])[:100],
+        str(row["test"]),
+    )

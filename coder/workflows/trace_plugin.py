@@ -10,16 +10,18 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any
 
 import pytest
 
-MAX_CALLS = 400
+MAX_CALLS = 600
+MAX_CALLS_OF_A_TEST = 120
 MAX_VALUE = 70
 _GENERATOR = 0x20 | 0x80 | 0x200
 
-_calls: List[Dict[str, Any]] = []
+_calls: list[dict[str, Any]] = []
 _root = os.getcwd() + os.sep
 
 
@@ -28,8 +30,8 @@ def _show(value: Any) -> str:
     try:
         text = repr(value)
         if re.search(r"^<\S+ object at 0x[0-9a-f]+>$", text):
-            inner = ", ".join("%s=%s" % item for item in getattr(value, "__dict__", {}).items())
-            text = "%s(%s)" % (type(value).__name__, inner)
+            inner = ", ".join(f"{name}={item}" for name, item in getattr(value, "__dict__", {}).items())
+            text = f"{type(value).__name__}({inner})"
     except Exception:  # noqa: BLE001 - a repr of the repository's own may raise anything; the trace goes on
         return "?"
     text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(text.split()))
@@ -41,7 +43,7 @@ def _is_ours(code: CodeType) -> bool:
     return path.startswith(_root) and "site-packages" not in path and not code.co_name.startswith("<")
 
 
-def _arguments(frame: FrameType) -> List[Tuple[str, str]]:
+def _arguments(frame: FrameType) -> list[tuple[str, str]]:
     code = frame.f_code
     count = code.co_argcount + code.co_kwonlyargcount
     names = code.co_varnames[:count]
@@ -55,14 +57,16 @@ def _raised(frame: FrameType) -> bool:
 
 
 class _Recorder:
-    def __init__(self) -> None:
-        self.open: Dict[int, Dict[str, Any]] = {}
-        self.previous: Optional[Callable[..., Any]] = None
+    def __init__(self, test: str) -> None:
+        self.test = test
+        self.count = 0
+        self.open: dict[int, dict[str, Any]] = {}
+        self.previous: Callable[..., Any] | None = None
 
     def __call__(self, frame: FrameType, event: str, value: Any) -> None:
         if event not in {"call", "return"} or not _is_ours(frame.f_code):
             return
-        if len(_calls) >= MAX_CALLS:
+        if self.count >= MAX_CALLS_OF_A_TEST or len(_calls) >= MAX_CALLS:
             sys.setprofile(self.previous)
             return
         sys.setprofile(None)
@@ -75,10 +79,15 @@ class _Recorder:
         code = frame.f_code
         if event == "call":
             path = code.co_filename[len(_root) :].replace(os.sep, "/")
-            call = {"path": path, "line": code.co_firstlineno, "name": code.co_name, "arguments": _arguments(frame)}
+            call = {
+                "path": path,
+                "line": code.co_firstlineno,
+                "name": code.co_name,
+                "arguments": _arguments(frame),
+            }
             self.open.setdefault(id(frame), call)
             return
-        call = self.open.pop(id(frame), None) or {}
+        call = self.open.pop(id(frame), {})
         if not call:
             return
         if code.co_flags & _GENERATOR:
@@ -87,11 +96,20 @@ class _Recorder:
             call["result"] = "raises"
         else:
             call["result"] = _show(value)
+        call["test"] = self.test
+        self.count += 1
         _calls.append(call)
+        if self.count in {20, 100}:
+            _write()
 
 
-def _recorded() -> Iterator[None]:
-    recorder = _Recorder()
+def _write() -> None:
+    with open(os.environ["CODER_TRACE"], "w", encoding="utf-8") as file:
+        json.dump(_calls, file)
+
+
+def _recorded(item: pytest.Item) -> Iterator[None]:
+    recorder = _Recorder(item.nodeid)
     recorder.previous = sys.getprofile()
     sys.setprofile(recorder)
     try:
@@ -101,15 +119,14 @@ def _recorded() -> Iterator[None]:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_setup() -> Iterator[None]:
-    yield from _recorded()
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    yield from _recorded(item)
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_call() -> Iterator[None]:
-    yield from _recorded()
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    yield from _recorded(item)
 
 
 def pytest_sessionfinish() -> None:
-    with open(os.environ["CODER_TRACE"], "w", encoding="utf-8") as file:
-        json.dump(_calls, file)
+    _write()

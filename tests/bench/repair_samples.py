@@ -27,6 +27,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
 from coder.workflows.repair import Failure, RepairOutcome, TestOutcome, repair  # noqa: E402 - after the path
+from coder.workflows.trace import plugin_source, trace_command  # noqa: E402
 
 SAMPLES = HERE.parent / "samples"
 
@@ -58,6 +59,13 @@ class LiveBench:
     async def test(self, targets: Sequence[str]) -> TestOutcome:
         return run_pytest(self.root, targets)
 
+    async def trace(self, targets: Sequence[str]) -> str:
+        command = ["bash", "-c", trace_command(sys.executable, targets)]
+        done = await asyncio.to_thread(
+            subprocess.run, command, cwd=self.root, input=plugin_source(), capture_output=True, check=False
+        )
+        return done.stdout.decode()
+
     async def ask(
         self,
         messages: list[dict[str, str]],
@@ -74,7 +82,7 @@ class LiveBench:
             "max_tokens": max_tokens,
             "seed": (seed or 0) + self.shift,
             "stream": True,
-            "stream_options": {"include_usage": True},
+            "timings_per_token": True,
         }
         self.asked += 1
         started = time.monotonic()
@@ -83,7 +91,14 @@ class LiveBench:
         self.tokens_cached += usage.get("cached", 0)
         self.tokens_out += usage.get("out", 0)
         seconds = round(time.monotonic() - started, 1)
-        self.log.append({"prompt": messages[0]["content"], "answer": text, "seconds": seconds, **usage})
+        self.log.append(
+            {
+                "prompt": messages[0]["content"],
+                "answer": text,
+                "seconds": seconds,
+                **{f"n_{k}": v for k, v in usage.items()},
+            }
+        )
         return text
 
     async def note(self, text: str) -> None:

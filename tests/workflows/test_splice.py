@@ -7,7 +7,7 @@ from textwrap import dedent
 import pytest
 
 from coder.workflows.definitions import Module, parse
-from coder.workflows.splice import Refusal, Splice, answer_is_complete, code_of, splice
+from coder.workflows.splice import Refusal, Splice, answer_is_complete, code_of, cut_after, splice
 
 ACCOUNT = dedent('''\
     """Accounts."""
@@ -137,7 +137,9 @@ def test_windows_line_ends_and_other_encodings_stay():
     old = module("# -*- coding: latin-1 -*-\r\ndef f():\r\n    return 'é!'\r\n".encode("latin-1"))
     result = lay(fenced("def f():\n    return 'é'\n"), old)
     assert isinstance(result, Splice)
-    assert result.files["bank.py"] == "# -*- coding: latin-1 -*-\r\ndef f():\r\n    return 'é'\r\n".encode("latin-1")
+    assert result.files["bank.py"] == "# -*- coding: latin-1 -*-\r\ndef f():\r\n    return 'é'\r\n".encode(
+        "latin-1"
+    )
 
 
 def test_a_character_that_the_file_cannot_hold_is_refused():
@@ -181,7 +183,9 @@ def test_a_table_is_replaced():
 
 
 def test_a_whole_file_changes_only_what_differs():
-    answer = fenced(ACCOUNT.replace("balance == 1", "balance == 0").replace("# the bank asks no questions", "# !"))
+    answer = fenced(
+        ACCOUNT.replace("balance == 1", "balance == 0").replace("# the bank asks no questions", "# !")
+    )
     result = lay(answer, module(ACCOUNT))
     assert isinstance(result, Splice)
     assert result.changed == ("Account.empty",)
@@ -229,3 +233,25 @@ def test_an_answer_is_complete_when_its_fence_closes():
     assert answer_is_complete(text)
     assert not any(answer_is_complete(text[:n]) for n in range(len(text)))
     assert not answer_is_complete("```\n```")
+
+
+def test_an_answer_about_one_function_may_be_cut_behind_it():
+    text = (
+        "```python\nclass A:\n    def f(self):\n\n        return 1\n\n    def g(self):\n        return 2\n```"
+    )
+    cut = "```python\nclass A:\n    def f(self):\n\n        return 1\n\n"
+    assert cut_after(text, "f") == cut
+    assert cut_after(cut, "f") is None
+    assert cut_after(text, "g") == text[:-3]
+    assert cut_after(text, "h") is None
+
+
+def test_only_the_named_definition_is_changed_but_helpers_come_along():
+    old = module("def f():\n    return 1\n\n\ndef g():\n    return 1\n")
+    answer = fenced("def help():\n    return 2\n\ndef f():\n    return help()\n\ndef g():\n    return 3\n")
+    only = next(d for d in old.definitions if d.name == "f")
+    result = splice(answer, {"bank.py": old}, old.definitions, only)
+    assert isinstance(result, Splice)
+    assert result.changed == ("f",)
+    assert b"return 3" not in result.files["bank.py"]
+    assert b"def help" in result.files["bank.py"]
