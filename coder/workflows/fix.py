@@ -19,7 +19,6 @@ from coder.workflows.site import Site
 from tools.base import Context
 from tools.standard import standard_toolbox
 
-
 HEAD_START = 0.15
 """Seconds that the first request has before the repository is copied: both want the interpreter."""
 

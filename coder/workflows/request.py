@@ -8,7 +8,6 @@ from pathlib import Path
 
 from coder.config import Config
 
-
 Approve = Callable[[str], Awaitable[bool]]
 """Shown a patch, says whether to apply it."""
 
