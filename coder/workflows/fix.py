@@ -45,6 +45,7 @@ class Fix:
         self._limits = limits
         self._emit = emit
         self._context: Context | None = None
+        self._reproducing: asyncio.Task[Tests] | None = None
 
     async def attempt(self, model: ModelClient, profile: Profile, strategy: str) -> Ending:
         """Let `strategy` (agent or repair) work on the copy until it ends."""
@@ -61,7 +62,7 @@ class Fix:
             context=self._tool_context,
             limits=self._limits,
             emit=self._emit,
-            finish_gate=self._judge.objection,
+            finish_gate=self._may_finish,
             thinking=Thinking.parse(self._config.thinking) if self._config.thinking else None,
         )
         system = files("coder.agent").joinpath("prompts", "engineer.md").read_text()
@@ -74,8 +75,7 @@ class Fix:
             await _cancel(working)
 
     async def _reproduce_beside(self, working: asyncio.Task[Ending], agent: Agent) -> Ending | None:
-        await asyncio.sleep(HEAD_START)
-        reproducing = asyncio.create_task(self._judge.reproduce())
+        reproducing = self._reproducing = asyncio.create_task(self._reproduce())
         try:
             await asyncio.wait({working, reproducing}, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
@@ -87,6 +87,16 @@ class Fix:
             return None
         finally:
             await _cancel(reproducing)
+
+    async def _reproduce(self) -> Tests:
+        await asyncio.sleep(HEAD_START)
+        return await self._judge.reproduce()
+
+    async def _may_finish(self) -> str:
+        """The finish gate. Nothing is accepted before it is known which tests failed."""
+        if self._reproducing is not None:
+            await asyncio.shield(self._reproducing)
+        return await self._judge.objection()
 
     async def _repair(self, model: ModelClient, profile: Profile) -> Ending:
         """Guided repair: our code steers, the model only writes functions. It needs a failing test."""

@@ -19,7 +19,7 @@ from tests.bench.startup import (
     small_repository,
 )
 
-RUNS = 5
+RUNS = 3
 
 
 def main() -> None:

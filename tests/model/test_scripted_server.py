@@ -52,4 +52,7 @@ def test_it_records_every_request_and_says_when_the_script_has_ended() -> None:
         {"messages": [{"role": "user", "content": "hi"}]},
         {},
     ]
-    assert server.requests[0].started <= server.requests[0].finished <= server.requests[1].started
+    first, second = server.requests
+    assert first.started <= second.started
+    # the client may be told the end before the server has written it down, so the two may overlap
+    assert first.started <= first.finished
