@@ -48,13 +48,22 @@ def run_until_interrupted(work: Coroutine[Any, Any, T]) -> T:
     async def main() -> T:
         task = asyncio.current_task()
         assert task is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        loop.set_exception_handler(_without_late_results)
         return await work
 
     try:
         return asyncio.run(main())
     except asyncio.CancelledError:
         raise Interrupted("interrupted") from None
+
+
+def _without_late_results(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A thread's result that comes when its await was just cancelled is nobody's: asyncio would print a traceback
+    (Python 3.11, futures.py, `_call_set_state`)."""
+    if not isinstance(context.get("exception"), asyncio.InvalidStateError):
+        loop.default_exception_handler(context)
 
 
 def _request(workflow: str, flags: Mapping[str, Any], *, approve: Approve | None) -> Request:
