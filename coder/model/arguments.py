@@ -12,7 +12,14 @@ from typing import Any
 CUT_OFF = "the arguments were cut off by the output limit; nothing was executed. Write less at once."
 _FENCE = re.compile(r"\A\s*```\w*\s*\n(.*?)\n?```\s*\Z", re.DOTALL)
 _REPAIR_CAP = 300_000  # characters
-_LEADING_NAME = re.compile(r"\s*(?:functions?[.:]|tools?[.:])?\s*([A-Za-z_][A-Za-z0-9_-]*)")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SKELETON_CAP = 4_000  # characters outside strings; json_repair needs the square of their number
+_NAME_CAP = 200
+_REPEATED_CAP = 8
+_LEADING_NAME = re.compile(
+    r"""[\s"'`]*(?:</?\w{1,20}[=>\s]\s*)*["'`]*(?:(?:[A-Za-z_]\w*\.|(?:functions?|tools?)[:/])\s*(?=[A-Za-z_]))*"""
+    r"([A-Za-z_][A-Za-z0-9_-]*)"
+)
 
 
 def parse_arguments(raw: str, *, cut: bool = False) -> tuple[dict[str, Any], str]:
@@ -21,12 +28,14 @@ def parse_arguments(raw: str, *, cut: bool = False) -> tuple[dict[str, Any], str
     `cut` says that the answer ended at the output limit.
     """
     if raw.strip() in ("", "null", "None"):
-        return {}, ""
+        return {}, CUT_OFF if cut else ""
     value = _strict(raw)
     if isinstance(value, str):  # encoded twice
         value = _strict(value)
+    if value is None:
+        value = _once(raw)
     if isinstance(value, dict):
-        return value, ""
+        return value, CUT_OFF if cut and not value else ""  # some servers begin with `{}`
     if value is not None:
         return {}, "the arguments must be a JSON object"
     if cut or is_truncated(raw):
@@ -38,11 +47,36 @@ def parse_arguments(raw: str, *, cut: bool = False) -> tuple[dict[str, Any], str
     return (repaired, "") if repaired is not None else ({}, "the arguments are not valid JSON")
 
 
+def _once(raw: str) -> Any:
+    """The object that was sent several times over, empty ones before it not counted; None for anything else.
+
+    Some servers repeat the whole arguments as a last piece (kanban issue 339), some begin with `{}`. Different
+    objects are two calls in one (gcli2api pull 406): which was meant would have to be guessed.
+    """
+    found: Any = None
+    position = 0
+    for _ in range(_REPEATED_CAP):
+        value, end = decode_json(raw, position)
+        if not isinstance(value, dict) or (found and value and value != found):
+            return None
+        found = found or value
+        position = end
+        if not raw[end : end + _REPEATED_CAP].strip() and not raw[end:].strip():
+            return found
+    return None
+
+
 def repair_arguments(raw: str) -> dict[str, Any] | None:
     """The object that damaged JSON meant, where the damage is cosmetic: quotes, commas, fences, Python literals.
 
     None when something would have to be guessed: cut-off text, or text that a repair would lose or invent.
     """
+    value = repair_json(raw)
+    return value if isinstance(value, dict) else None
+
+
+def repair_json(raw: str) -> dict[str, Any] | list[Any] | None:
+    """The same for an object or a list."""
     if len(raw) > _REPAIR_CAP:
         return None
     text = fenced.group(1) if (fenced := _FENCE.match(raw)) else raw.strip()
@@ -50,7 +84,7 @@ def repair_arguments(raw: str) -> dict[str, Any] | None:
         value = _python_literal(text)
     if value is None and not is_truncated(text):
         value = _repaired(text)
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict | list) else None
 
 
 def is_truncated(raw: str) -> bool:
@@ -72,7 +106,7 @@ def is_truncated(raw: str) -> bool:
 
 def leading_name(raw: str) -> str:
     """The tool's name without the debris that models and parsers leave round it (`bash </parameter`, `functions.bash`)."""
-    match = _LEADING_NAME.match(raw)
+    match = _LEADING_NAME.match(raw.lstrip()[:_NAME_CAP])
     return match.group(1) if match else ""
 
 
@@ -141,12 +175,12 @@ def _python_literal(text: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", category=Warning)  # about escapes in what a model wrote
-            return _plain(ast.literal_eval(text))
+            return plain(ast.literal_eval(text))
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return None
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The literal again if JSON can carry it; raises ValueError otherwise."""
     json.dumps(value, allow_nan=False)
     return value
@@ -155,6 +189,8 @@ def _plain(value: Any) -> Any:
 def _repaired(text: str) -> Any:
     import json_repair
 
+    if len(_STRING.sub("", text)) > _SKELETON_CAP:
+        return None
     try:
         value = json_repair.loads(text, skip_json_loads=True)
     except (ValueError, RecursionError):

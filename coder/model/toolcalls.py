@@ -1,4 +1,4 @@
-"""Tool calls that a server left in the text: hermes tags, qwen3_coder XML, fenced or bare JSON, [TOOL_CALLS].
+"""Tool calls that a server left in the text, in the syntax of whichever model wrote them.
 
 Nothing fires on text that merely shows such a call: the name must be a known tool, the arguments an object, tags must
 not stand in quoted code, and JSON must end the message.
@@ -8,47 +8,76 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from coder.model.arguments import CUT_OFF, decode_json, leading_name, parse_arguments, repair_arguments
+from coder.model import tokencalls
+from coder.model.arguments import leading_name, repair_arguments
+from coder.model.jsoncalls import FoundCall, calls_of, loads, sequence
+from coder.model.markupcalls import FUNCTION, WRAPPER
+from coder.model.pythoncalls import python_calls
+
+__all__ = ["FoundCall", "KnownTools", "extract", "find_calls", "find_calls_at_end"]
 
 KnownTools = Callable[[str], bool]
-_TAG_CAP, _PARAMETER_CAP, _START_CAP = 256, 32, 10  # no model means more; hostile text must not cost more
+_TAG_CAP, _START_CAP = 256, 10  # no model means more; hostile text must not cost more
 
-
-class FoundCall(NamedTuple):
-    """A call found in text; `error` as in `ToolCall`."""
-
-    name: str
-    arguments: dict[str, Any]
-    error: str = ""
-
-
-_TAG = re.compile(r"<tool_call>|<function=([^>\n]{1,80})>|\[TOOL_CALLS\]")
-_FUNCTION = re.compile(r"\s*<function=([^>\n]{1,80})>")
-_PARAMETER = re.compile(r"\s*<parameter=([^>\n]{1,80})>")
-_END = r"</parameter>\s*(?=<parameter=|</function>|</tool_call>|\Z)"
-_END_UNCLOSED = r"(?=<parameter=|</function>|</tool_call>)"
-# A value that begins on its own line ends on one too, so it may show these tags inside its lines.
-_LINE = r"(?<=\n)"
-_VALUE_ENDS = [
-    (re.compile(_LINE + _END), re.compile(_LINE + _END_UNCLOSED)),
-    (re.compile(_END), re.compile(_END_UNCLOSED)),
-]
-_CLOSERS = re.compile(r"\s*(?:</parameter>\s*)?(?:</function>\s*)?(?:</tool_call>)?")
-_HERMES_END = re.compile(r"</?tool_call>")
-_NAMED_IN_JSON = re.compile(r"""["']name["']\s*:\s*["']([^"']{1,80})["']""")
-_MISTRAL_NAME = re.compile(r"\s*([A-Za-z_][\w-]*)\s*(?:\[ARGS\]\s*)?(?=\{)")
-_INVENTED = re.compile(r"<tool_response>|<\|im_(?:start|end)\|>")
-_LAST_FENCE = re.compile(
-    r"(?:^|\n)[ \t]*```[a-z_]*[ \t]*\n(?![ \t]*```)((?:(?!\n[ \t]*```).)*)\n[ \t]*```\s*\Z", re.DOTALL
+_READERS = {
+    "wrapped": (rf"(?:<{WRAPPER}>\s*)+", tokencalls.wrapped),
+    "function": (FUNCTION, tokencalls.bare_function),
+    "mistral": (r"\[TOOL_CALLS\]", tokencalls.mistral),
+    "request": (r"\[TOOL_REQUEST\]", tokencalls.tool_request),
+    "granite": (r"<\|tool_call\|>", tokencalls.granite),
+    "llama": (r"<\|(?:python_(?:tag|start)|tool_call_start)\|>", tokencalls.llama),
+    "section": (tokencalls.SECTION, tokencalls.section),
+    "gemma": (r"<\|tool_call>\s*call:", tokencalls.gemma),
+    "harmony": (tokencalls.HARMONY, tokencalls.harmony),
+}
+_TAG = re.compile("|".join(f"(?P<{name}>{opening})" for name, (opening, _) in _READERS.items()))
+# What models write when they go on past their call: the answer that they expect, or the next turn.
+_INVENTED = re.compile(
+    r"<tool_(?:response|result|output)s?>|<function_results?>|<\|(?:im_start|im_end|observation|eot_id|eom_id)\|>"
+    r"|<[｜|]tool[▁_]outputs?[▁_]begin[｜|]>|\[TOOL_RESULTS\]|<\|start\|>functions|<｜end▁of▁sentence｜>|</s>"
 )
+_LAST_FENCE = re.compile(
+    r"(?:^|\n)[ \t]*```(?P<language>[a-z_]*)[ \t]*\n(?![ \t]*```)(?P<body>(?:(?!\n[ \t]*```).)*)\n[ \t]*```\s*\Z",
+    re.DOTALL,
+)
+_FENCE = re.compile(r"^[ \t]*```([^\n]*)", re.MULTILINE)
 _EMPTY_FENCE = re.compile(r"```[a-z_]*\s*```\s*\Z")
 _OPEN_FENCE = re.compile(r"(?:^|\n)[ \t]*```[a-z_]*[ \t]*\n?\Z")
-_NAME_KEYS = ("name", "tool", "tool_name", "function", "action")
-_ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "action_input")
+_CALL_FENCES = frozenset(
+    (
+        "",
+        "xml",
+        "json",
+        "text",
+        "txt",
+        "plaintext",
+        "tool",
+        "tools",
+        "tool_call",
+        "tool_calls",
+        "tool_code",
+        "function",
+    )
+)
+"""Languages of a fence that may hold a call in tags; code that shows one names its own."""
+_SHOWN_BEFORE = ("'", '"', "`", "(", "=", "\\", "+", "#", "//", "|")
+_QUOTING_LINES = (">", "+", "-", "*", "#", "//", "|")
+
+
+class _Scan(NamedTuple):
+    """Text without its calls: before the first one, and everything else."""
+
+    before: str
+    after: str
+    calls: list[FoundCall]
+
+    @property
+    def remaining(self) -> str:
+        return _EMPTY_FENCE.sub("", self.before + self.after).rstrip()
 
 
 def extract(
@@ -66,182 +95,134 @@ def extract(
 
 def find_calls(text: str, known_tools: KnownTools, *, cut: bool = False) -> tuple[str, list[FoundCall]]:
     """Tagged calls anywhere outside quoted code, else JSON calls at the end; and the text without them."""
-    remaining, calls = _tagged(text, known_tools, cut)
-    if not calls:
-        remaining, calls = _json_at_end(text, known_tools)
-    return (remaining, calls) if calls else (text, [])
+    scan = _scan(text, known_tools, cut)
+    return (scan.remaining, scan.calls) if scan.calls else (text, [])
 
 
 def find_calls_at_end(
     text: str, known_tools: KnownTools, *, cut: bool = False
 ) -> tuple[str, list[FoundCall]]:
     """The same, but only when nothing is said after the calls: a thought may weigh a call and drop it."""
-    marked = text.rstrip() + "\n"
-    remaining, calls = find_calls(marked, known_tools, cut=cut)
-    if calls and marked.startswith(remaining.rstrip()):
-        return remaining, calls
+    scan = _scan(text.rstrip() + "\n", known_tools, cut)
+    if scan.calls and not scan.after.strip("` \t\n"):
+        return scan.remaining, scan.calls
     return text, []
+
+
+def _scan(text: str, known_tools: KnownTools, cut: bool) -> _Scan:
+    scan = _tagged(text, known_tools, cut)
+    if not scan.calls:
+        scan = _json_at_end(text, known_tools)
+    return scan._replace(calls=_without_repetition(scan.calls))
+
+
+def _without_repetition(calls: list[FoundCall]) -> list[FoundCall]:
+    """A model that writes the same call twice means it once: doing an insertion twice is never meant."""
+    return [call for index, call in enumerate(calls) if call not in calls[:index]]
 
 
 # -- tags ------------------------------------------------------------------------------------------------------------
 
 
-def _tagged(text: str, known_tools: KnownTools, cut: bool) -> tuple[str, list[FoundCall]]:
+def _tagged(text: str, known_tools: KnownTools, cut: bool) -> _Scan:
     calls: list[FoundCall] = []
     kept: list[str] = []
     position = 0
-    is_quoted = _quotes(text)
+    quotes = _Quotes(text)
+    harmony = False
     for match in islice(_TAG.finditer(text), _TAG_CAP):
-        if match.start() < position or is_quoted(match.start()):
+        if match.start() < position or quotes.hold(match.start(), position):
             continue
-        found, end = _at_tag(text, match, cut)
-        if found := [call for call in found if call.name and known_tools(call.name)]:
+        if calls and _INVENTED.search(text, position, match.start()):
+            break
+        _, reader = _READERS[match.lastgroup or ""]
+        found, end = reader(text, match, known_tools, cut)
+        if found and not _is_mention(text, match.start(), end):
             kept.append(text[position : match.start()])
             calls += found
             position = end
+            harmony = harmony or match.lastgroup == "harmony"
     kept.append(_INVENTED.split(text[position:], maxsplit=1)[0])
-    return _EMPTY_FENCE.sub("", "".join(kept)).rstrip(), calls
+    if harmony:
+        kept = [tokencalls.without_channels(part) for part in kept]
+    return _Scan(kept[0], "".join(kept[1:]), calls)
 
 
-def _at_tag(text: str, match: re.Match[str], cut: bool) -> tuple[list[FoundCall], int]:
-    """The calls that begin at this tag, and where they end; none and just after the tag when it is not one."""
-    if match.group().startswith("<function="):
-        call, end = _xml_call(text, match.start(), cut)
-        bare = not (call.arguments or call.error or "</" in text[match.end() : end])
-        return ([] if bare else [call]), end
-    if match.group() == "[TOOL_CALLS]":
-        return _mistral_calls(text, match.end(), cut)
-    if _FUNCTION.match(text, match.end()):
-        call, end = _xml_call(text, match.end(), cut)
-        return [call], end
-    return _hermes_call(text, match.end(), cut)
+def _is_mention(text: str, start: int, end: int) -> bool:
+    """Whether the call stands inside a sentence: words before and after it on its line."""
+    end = start + len(text[start:end].rstrip())
+    line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+    before, after = (
+        text[line_start:start].strip(),
+        text[end : line_end if line_end >= 0 else len(text)].strip(),
+    )
+    return bool(before and after) and not after.startswith("<")
 
 
-def _xml_call(text: str, start: int, cut: bool) -> tuple[FoundCall, int]:
-    """`<function=name><parameter=p>value</parameter></function>`, closing tags optional.
+class _Quotes:
+    """Tells what stands in quotes, in inline code, or in a fenced block that shows code."""
 
-    One newline on each side of a value belongs to the format, everything else to the value. A value ends at a
-    closing tag that another tag or the end follows, so that code which shows these tags survives.
-    """
-    function = _FUNCTION.match(text, start)
-    assert function
-    name, position = leading_name(function.group(1)), function.end()
-    arguments: dict[str, Any] = {}
-    complete = True
-    for _ in range(_PARAMETER_CAP):
-        if not (parameter := _PARAMETER.match(text, position)):
-            break
-        value_end, position, complete = _value_end(text, parameter.end())
-        arguments[leading_name(parameter.group(1))] = _trim_newline(text[parameter.end() : value_end])
-    if not arguments and (body := _json_body(text, position)):
-        arguments, position = body
-    closers = _CLOSERS.match(text, position)
-    assert closers
-    if cut and not (complete and ("</function>" in closers.group() or "</tool_call>" in closers.group())):
-        return FoundCall(name, {}, CUT_OFF), closers.end()
-    return FoundCall(name, arguments), closers.end()
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._fences = list(_FENCE.finditer(text))
+        self._starts = [fence.start() for fence in self._fences]
 
-
-def _value_end(text: str, start: int) -> tuple[int, int, bool]:
-    """Where the value ends, where to go on, and whether the value was closed."""
-    for closed_end, unclosed_end in _VALUE_ENDS[0 if text.startswith("\n", start) else 1 :]:
-        closed = closed_end.search(text, start)
-        unclosed = unclosed_end.search(text, start, closed.start() if closed else len(text))
-        if closed and not (unclosed and _is_another(text[unclosed.start() : closed.start()])):
-            return closed.start(), closed.end(), True
-        if unclosed:
-            return unclosed.start(), unclosed.end(), True
-    return len(text), len(text), False
-
-
-def _is_another(between: str) -> bool:
-    """Whether the closing tag after this text belongs to a later parameter: the one before was left open."""
-    return "<parameter=" in between and "</parameter>" not in between
-
-
-def _trim_newline(value: str) -> str:
-    return value.removeprefix("\n").removesuffix("\n")
-
-
-def _json_body(text: str, position: int) -> tuple[dict[str, Any], int] | None:
-    """A JSON object in place of the parameters: `<function=bash>{"command": …}</function>`."""
-    value, end = _decode(text, position)
-    return (value, end) if isinstance(value, dict) else None
-
-
-def _hermes_call(text: str, start: int, cut: bool) -> tuple[list[FoundCall], int]:
-    """`<tool_call>{json}</tool_call>`; the closing tag and cosmetic JSON damage are forgiven."""
-    value, end = _decode(text, start)
-    if value is None:
-        body = _HERMES_END.split(text[start:], maxsplit=1)[0]
-        if not body.lstrip().startswith("{"):
-            return [], start
-        end = start + len(body)
-        value = repair_arguments(body)
-        if value is None:
-            named = _NAMED_IN_JSON.search(body)
-            if not named:
-                return [], start
-            error = (
-                parse_arguments(body, cut=cut and end == len(text))[1] or "the arguments are not valid JSON"
-            )
-            return [FoundCall(leading_name(named.group(1)), {}, error)], _after_closers(text, end)
-    return list(_calls_of(value, tagged=True)), _after_closers(text, end)
-
-
-def _after_closers(text: str, position: int) -> int:
-    closers = _CLOSERS.match(text, position)
-    return closers.end() if closers else position
-
-
-def _mistral_calls(text: str, start: int, cut: bool) -> tuple[list[FoundCall], int]:
-    """`[TOOL_CALLS][{…}, …]` or `[TOOL_CALLS]name{…}` (with `[ARGS]` between in later versions)."""
-    named = _MISTRAL_NAME.match(text, start)
-    value, end = _decode(text, named.end() if named else start)
-    if named:
-        error = "" if isinstance(value, dict) else CUT_OFF if cut else "the arguments are not valid JSON"
-        return [FoundCall(named.group(1), value if isinstance(value, dict) else {}, error)], end or len(text)
-    return (list(_calls_of(value, tagged=True)), end) if value is not None else ([], start)
-
-
-def _quotes(text: str) -> Callable[[int], bool]:
-    """Tells whether a position stands in inline code, or in a fenced block that prose follows."""
-    fences = [match.start() for match in re.finditer(r"^[ \t]*```", text, re.MULTILINE)]
-
-    def is_quoted(position: int) -> bool:
-        if text.count("`", text.rfind("\n", 0, position) + 1, position) % 2:
+    def hold(self, position: int, since: int = 0) -> bool:
+        """Whether this position is quoted; fences before `since` belonged to a call and do not count."""
+        line = self._text[self._text.rfind("\n", 0, position) + 1 : position]
+        if line.count("`") % 2 or line.endswith(_SHOWN_BEFORE) or line.strip() in _QUOTING_LINES:
             return True
-        before = bisect(fences, position)
-        if before % 2 == 0 or before == len(fences):
+        before = bisect(self._starts, position)
+        if (before - bisect(self._starts, since - 1)) % 2 == 0:
             return False
-        return bool(text[fences[before] :].lstrip("` \t").strip())
-
-    return is_quoted
+        if self._fences[before - 1].group(1).strip().lower() not in _CALL_FENCES:
+            return True
+        return before < len(self._starts) and bool(self._text[self._starts[before] :].lstrip("` \t").strip())
 
 
 # -- JSON ------------------------------------------------------------------------------------------------------------
 
 
-def _json_at_end(text: str, known_tools: KnownTools) -> tuple[str, list[FoundCall]]:
+def _json_at_end(text: str, known_tools: KnownTools) -> _Scan:
     """Calls in fenced blocks that end the message (several in a row), or bare JSON that ends it."""
+    invented = _INVENTED.search(text)
+    remaining = (text[: invented.start()] if invented else text).rstrip()
     calls: list[FoundCall] = []
-    remaining = text.rstrip()
     while fence := _LAST_FENCE.search(remaining):
-        found = _all_known(_loads(fence.group(1)), known_tools)
+        found = _in_fence(fence, known_tools)
         if not found:
             break
         calls = found + calls
         remaining = remaining[: fence.start()].rstrip()
     if calls:
-        return remaining, calls
+        return _Scan(remaining, "", calls)
     for start in _json_starts(remaining):
-        value, end = _decode(remaining, start)
-        if value is None and (literal := repair_arguments(remaining[start:])) is not None:
-            value, end = literal, len(remaining)
-        found = _all_known(value, known_tools) if end == len(remaining) else []
+        values, end = sequence(remaining, start)
+        if not values and (literal := repair_arguments(remaining[start:])) is not None:
+            values, end = [literal], len(remaining)
+        found = _all_known(values, known_tools) if end == len(remaining) else []
         if found:
-            return _OPEN_FENCE.sub("", remaining[:start]).rstrip(), found
-    return text, []
+            return _Scan(_OPEN_FENCE.sub("", remaining[:start]).rstrip(), "", found)
+    if found := _whole_message(remaining, known_tools):
+        return _Scan("", "", found)
+    return _Scan(text, "", [])
+
+
+def _in_fence(fence: re.Match[str], known_tools: KnownTools) -> list[FoundCall]:
+    if fence["language"] == "tool_code":
+        return python_calls(fence["body"], known_tools)
+    value = loads(fence["body"])
+    return _all_known(value if isinstance(value, list) else [value], known_tools)
+
+
+def _whole_message(text: str, known_tools: KnownTools) -> list[FoundCall]:
+    """GLM-4's name on a line above its arguments, or Llama's list of Python calls, and nothing else."""
+    name, _, rest = text.strip().partition("\n")
+    if leading_name(name) == name and name and rest.lstrip().startswith("{") and known_tools(name):
+        values, end = sequence(rest, 0)
+        if len(values) == 1 and isinstance(values[0], dict) and not rest[end:].strip():
+            return [FoundCall(name, values[0])]
+    return python_calls(text, known_tools) if text.lstrip().startswith("[") else []
 
 
 def _json_starts(text: str) -> list[int]:
@@ -249,50 +230,11 @@ def _json_starts(text: str) -> list[int]:
     if not text.endswith(("}", "]")):
         return []
     starts = [match.end() - 1 for match in re.finditer(r"^[ \t]*[{\[]", text, re.MULTILINE)]
-    is_quoted = _quotes(text)
-    return [start for start in islice(starts, _START_CAP) if not is_quoted(start)]
+    quotes = _Quotes(text)
+    return [start for start in islice(starts, _START_CAP) if not quotes.hold(start)]
 
 
-def _all_known(value: object, known_tools: KnownTools) -> list[FoundCall]:
-    """The calls in a JSON value; none at all when part of it is something else."""
-    calls = list(_calls_of(value, tagged=False))
+def _all_known(values: list[object], known_tools: KnownTools) -> list[FoundCall]:
+    """The calls in JSON values; none at all when part of them is something else."""
+    calls = [call for value in values for call in calls_of(value, tagged=False)]
     return calls if calls and all(call.name and known_tools(call.name) for call in calls) else []
-
-
-def _calls_of(value: object, *, tagged: bool) -> Iterator[FoundCall]:
-    """The calls in a decoded value: one object, a list of them, or `{"tool_calls": […]}`.
-
-    Outside tags (`tagged` false) the arguments must be there.
-    """
-    if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
-        value = value["tool_calls"]
-    for each in value if isinstance(value, list) else [value]:
-        inner = each.get("function") if isinstance(each, dict) else None
-        call = _call_of(inner if isinstance(inner, dict) else each, tagged)
-        yield call or FoundCall("", {}, "not a call")
-
-
-def _call_of(value: object, tagged: bool) -> FoundCall | None:
-    if not isinstance(value, dict):
-        return None
-    name = next((value[key] for key in _NAME_KEYS if isinstance(value.get(key), str)), None)
-    arguments: Any = next((value[key] for key in _ARGUMENT_KEYS if key in value), {} if tagged else None)
-    if name is None:
-        return None
-    if isinstance(arguments, str):
-        arguments, error = parse_arguments(arguments)
-        return FoundCall(leading_name(name), arguments, error)
-    return FoundCall(leading_name(name), arguments) if isinstance(arguments, dict) else None
-
-
-def _loads(text: str) -> object:
-    value, end = _decode(text, 0)
-    if value is not None and not text[end:].strip():
-        return value
-    return repair_arguments(text)
-
-
-def _decode(text: str, start: int) -> tuple[Any, int]:
-    """The JSON object or list that begins at `start`, and its end; (None, 0) otherwise."""
-    value, end = decode_json(text, start)
-    return (value, end) if isinstance(value, dict | list) else (None, 0)

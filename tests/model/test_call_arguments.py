@@ -54,8 +54,14 @@ def test_what_was_cut_off_is_never_completed(raw: str) -> None:
     assert "cut off" in error
 
 
-def test_the_output_limit_is_named_as_the_reason() -> None:
-    assert "output limit" in parse_arguments('{"a": "b', cut=True)[1]
+@pytest.mark.parametrize("raw", ['{"a": "b', "", "{}"])
+def test_the_output_limit_is_named_as_the_reason(raw: str) -> None:
+    assert "output limit" in parse_arguments(raw, cut=True)[1]
+
+
+def test_arguments_sent_twice_count_once_and_two_calls_in_one_buffer_are_refused() -> None:
+    assert parse_arguments('{}{"command": "ls"} {"command": "ls"}') == ({"command": "ls"}, "")
+    assert parse_arguments('{"command": "ls"}{"command": "rm a"}') == ({}, "the arguments are not valid JSON")
 
 
 @pytest.mark.parametrize("raw", ["[1, 2]", "7", '"text"', "ls -la", '{"a": 1} and {"b": 2}'])
@@ -100,6 +106,10 @@ def test_deep_nesting_is_an_error_and_no_crash(raw: str) -> None:
     [
         ("bash", "bash"),
         ("functions.bash", "bash"),
+        ("functions.functions.bash:0", "bash"),
+        ("bash<|channel|>commentary", "bash"),
+        ("<function=bash>", "bash"),
+        ('"bash"', "bash"),
         ("str_replace </parameter", "str_replace"),
         (" bash\n", "bash"),
         ("grep -n", "grep"),

@@ -87,6 +87,11 @@ def test_aliases_count_when_the_caller_knows_them() -> None:
     assert extract(text, "", {"execute_bash"}.__contains__)[1]
 
 
+def test_words_round_a_call_stay_apart_and_a_call_at_the_end_of_a_line_counts() -> None:
+    text = "I look: <function=bash><parameter=command>ls -la</parameter></function>\n  Then I edit."
+    assert extract(text, "", known) == ("I look: \n  Then I edit.", (LS,))
+
+
 def test_several_calls_keep_their_order() -> None:
     one, two = (f"<function=bash><parameter=command>{name}</parameter></function>" for name in "ab")
     assert [call.arguments["command"] for call in calls(f"{one}\n{two}")] == ["a", "b"]
