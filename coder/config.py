@@ -2,6 +2,11 @@
 
 Every value knows the layer that it came from. The project file belongs to the repository, which is hostile:
 it may set only what cannot hurt the user, and anything else in it is an error that names the key.
+
+In the user's file alone, several servers can be named and given to roles; `coder.model.roles` puts them together:
+
+    [endpoints.big]       base_url, model, api_key, profile
+    [roles.engineer]      endpoint, model, thinking, routine
 """
 
 from __future__ import annotations
@@ -9,14 +14,38 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from coder.errors import ConfigError
 
 PROJECT_FILE = ".coder.toml"
 MAX_FILE_BYTES = 64 * 1024
+ENGINEER, REVIEWER = "engineer", "reviewer"
+ROLES = (ENGINEER, REVIEWER)
+
+S = TypeVar("S", "EndpointSettings", "RoleSettings")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointSettings:
+    """A server that roles can be given. Empty values are found out: the first model, the profile that fits it."""
+
+    base_url: str
+    model: str = ""
+    api_key: str = field(default="", repr=False)
+    profile: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleSettings:
+    """What a role has of its own. `endpoint` is a name among the endpoints; `thinking` and `routine` are levels."""
+
+    endpoint: str = ""
+    model: str = ""
+    thinking: str = ""
+    routine: str = ""
 
 
 def _setting(
@@ -44,6 +73,9 @@ class Config:
     )
     profile: str = _setting("model.profile", "", "A profile's name; without it chosen by the model's name.")
     thinking: str = _setting("model.thinking", "", "off, low, full, or a number of tokens.", project=True)
+    routine: str = _setting(
+        "model.routine", "", "The same, for steps after which nothing failed.", project=True
+    )
     sandbox: str = _setting(
         "sandbox.kind", "auto", "auto, docker or bubblewrap.", choices=("auto", "docker", "bubblewrap")
     )
@@ -63,15 +95,23 @@ class Config:
     timeout: float = _setting("limits.seconds", 3600.0, "Wall time of one run.", project=True)
     command_timeout: float = _setting("limits.command_seconds", 120.0, "Time for one command.", project=True)
     test_timeout: float = _setting("limits.test_seconds", 600.0, "Time for the test suite.", project=True)
+    endpoints: Mapping[str, EndpointSettings] = field(default_factory=dict)
+    roles: Mapping[str, RoleSettings] = field(default_factory=dict)
     layers: Mapping[str, str] = field(default_factory=dict)
 
     def layer(self, name: str) -> str:
         """Where the value of field `name` came from: default, a file's path, a variable's name, or flag."""
         return self.layers.get(name, "default")
 
+    def for_this_run(self, name: str) -> bool:
+        """Whether field `name` was set by a flag or a variable: for this run, above everything in files."""
+        return self.layer(name) in ("flag", *SETTINGS[name].metadata["env"])
+
 
 SETTINGS = {f.name: f for f in fields(Config) if "key" in f.metadata}
 _BY_KEY = {f.metadata["key"]: name for name, f in SETTINGS.items()}
+_LEVELS = ("thinking", "routine")
+_TABLES = ("endpoints", "roles")
 
 
 def load(
@@ -90,13 +130,19 @@ def load(
         layers.update(where)
 
     user_file = user_file or default_user_file(environ)
-    take(*_from_file(user_file, safe_only=False))
+    user = _read_toml(user_file, links=True)
+    endpoints, roles = _endpoints_and_roles(user, user_file)
+    take(*_from_file(user, user_file, safe_only=False))
+    layers.update(
+        {key: str(user_file) for key, found in zip(_TABLES, (endpoints, roles), strict=True) if found}
+    )
     if project is not None:
-        take(*_from_file(project / PROJECT_FILE, safe_only=True))
+        path = project / PROJECT_FILE
+        take(*_from_file(_read_toml(path, links=False), path, safe_only=True))
     take(*_from_environment(environ))
     given = {name: value for name, value in flags.items() if value is not None}
     take({name: _checked(name, value, "flag") for name, value in given.items()}, dict.fromkeys(given, "flag"))
-    return Config(**values, layers=layers)
+    return Config(**values, endpoints=endpoints, roles=roles, layers=layers)
 
 
 def default_user_file(environ: Mapping[str, str]) -> Path:
@@ -104,13 +150,55 @@ def default_user_file(environ: Mapping[str, str]) -> Path:
     return Path(base) / "coder" / "config.toml"
 
 
-def _from_file(path: Path, *, safe_only: bool) -> tuple[dict[str, Any], dict[str, str]]:
+def _endpoints_and_roles(
+    user: dict[str, Any], path: Path
+) -> tuple[dict[str, EndpointSettings], dict[str, RoleSettings]]:
+    """Take both tables out of what the user's file says."""
+    endpoints, roles = (user.pop(key, {}) for key in _TABLES)
+    for key, table in zip(_TABLES, (endpoints, roles), strict=True):
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {key} must be a table of tables, as in [{key}.name]")
+    for name in roles:
+        if name not in ROLES:
+            raise ConfigError(f"{path}: there is no role {name}", hint=f"The roles are {', '.join(ROLES)}.")
+    served = {
+        name: _table(EndpointSettings, f"endpoints.{name}", endpoints[name], path) for name in endpoints
+    }
+    given = {name: _table(RoleSettings, f"roles.{name}", roles[name], path) for name in roles}
+    for name, role in given.items():
+        if role.endpoint and role.endpoint not in served:
+            known = f"Known are {', '.join(served)}." if served else "The file names none: [endpoints.name]."
+            raise ConfigError(
+                f"{path}: roles.{name}.endpoint: there is no endpoint {role.endpoint!r}", hint=known
+            )
+    return served, given
+
+
+def _table(kind: type[S], key: str, table: object, path: Path) -> S:
+    """One endpoint or role. All values are text; levels may be numbers."""
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: {key} must be a table, as in [{key}]")
+    known: dict[str, Field[Any]] = {each.name: each for each in fields(kind)}
+    for name in table:
+        if name not in known:
+            raise ConfigError(
+                f"{path} sets {key}.{name}, which is no setting", hint=f"Known are {', '.join(known)}."
+            )
+    for name, each in known.items():
+        if each.default is MISSING and not table.get(name):
+            raise ConfigError(f"{path}: {key}.{name} is missing")
+    return kind(**{name: _text(f"{key}.{name}", name, value, str(path)) for name, value in table.items()})
+
+
+def _from_file(
+    table: dict[str, Any], path: Path, *, safe_only: bool
+) -> tuple[dict[str, Any], dict[str, str]]:
     values: dict[str, Any] = {}
-    for key, value in _flatten(_read_toml(path, links=not safe_only)).items():
+    for key, value in _flatten(table).items():
         name = _BY_KEY.get(key)
-        if name is None:
+        if name is None and key.split(".")[0] not in _TABLES:
             raise ConfigError(f"{path} sets {key}, which is no setting", hint=_nearest(key))
-        if safe_only and not SETTINGS[name].metadata["project"]:
+        if name is None or (safe_only and not SETTINGS[name].metadata["project"]):
             raise ConfigError(
                 f"{path} sets {key}, which a project file may not",
                 hint="Set it in your own configuration file, in the environment, or as a flag.",
@@ -166,8 +254,8 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[
 def _checked(name: str, value: Any, where: str) -> Any:
     setting = SETTINGS[name]
     key, choices, default = setting.metadata["key"], setting.metadata["choices"], setting.default
-    if name == "thinking" and isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
+    if isinstance(default, str):
+        value = _text(key, name, value, where)
     wanted: Any = (int, float) if isinstance(default, float) else type(default)
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise ConfigError(f"{where}: {key} must be {_kind(default)}, not {value!r}")
@@ -175,9 +263,22 @@ def _checked(name: str, value: Any, where: str) -> Any:
         raise ConfigError(f"{where}: {key} must be one of {', '.join(choices)}, not {value!r}")
     if isinstance(value, int | float) and value < 0:
         raise ConfigError(f"{where}: {key} must not be negative")
-    if name == "thinking" and value not in ("", "off", "low", "full") and not value.isdigit():
-        raise ConfigError(f"{where}: {key} must be off, low, full or a number of tokens, not {value!r}")
     return float(value) if isinstance(default, float) else value
+
+
+def _text(key: str, name: str, value: Any, where: str) -> str:
+    """The value of a setting that is text; a level of thinking may be a number and must be one that we know."""
+    if name in _LEVELS and isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise ConfigError(f"{where}: {key} must be {_kind('')}, not {value!r}")
+    if (
+        name in _LEVELS
+        and value not in ("", "off", "low", "full")
+        and not (value.isascii() and value.isdigit())
+    ):
+        raise ConfigError(f"{where}: {key} must be off, low, full or a number of tokens, not {value!r}")
+    return value
 
 
 def _kind(default: Any) -> str:

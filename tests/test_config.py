@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coder.config import PROJECT_FILE, SETTINGS, Config, load
+from coder.config import PROJECT_FILE, SETTINGS, Config, EndpointSettings, RoleSettings, load
 from coder.errors import ConfigError
 
 
@@ -60,6 +60,9 @@ def test_unsafe_keys_are_what_we_think_they_are() -> None:
         ("[limits]\nturns = true", "limits.turns must be a whole number"),
         ("[limits]\nturns = -1", "must not be negative"),
         ("[model]\nthinking = 'hard'", "must be off, low, full or a number"),
+        ("[model]\nroutine = 'hard'", "model.routine must be off, low, full or a number"),
+        ("[model]\nroutine = '²'", "model.routine must be off, low, full or a number"),
+        ("[model]\nthinking = true", "model.thinking must be text"),
         ("[fix]\nstrategy = 'magic'", "must be one of auto, agent, repair"),
         ("[limits", "is not valid TOML"),
         ("x = '" + "y" * 70000 + "'", "is larger than"),
@@ -88,3 +91,99 @@ def test_a_project_file_that_is_a_link_or_a_pipe_is_refused_at_once(tmp_path: Pa
 def test_missing_files_are_no_error(tmp_path: Path) -> None:
     found = load(project=tmp_path / "none", flags={}, environ={"HOME": str(tmp_path)})
     assert found == Config()
+
+
+# -- endpoints and roles ---------------------------------------------------------------------------------------------
+
+SERVERS = """
+[model]
+thinking = 4096
+[endpoints.big]
+base_url = "http://big/v1"
+model = "m"
+api_key = "hidden"
+profile = "qwen3"
+[endpoints.small]
+base_url = "http://small/v1"
+[roles.engineer]
+endpoint = "big"
+thinking = "full"
+routine = 2048
+[roles.reviewer]
+endpoint = "small"
+model = "other"
+thinking = "off"
+"""
+
+
+def test_the_users_file_names_servers_and_gives_them_to_roles(tmp_path: Path) -> None:
+    found = configured(tmp_path, user=SERVERS)
+    assert found.endpoints == {
+        "big": EndpointSettings(base_url="http://big/v1", model="m", api_key="hidden", profile="qwen3"),
+        "small": EndpointSettings(base_url="http://small/v1"),
+    }
+    assert found.roles == {
+        "engineer": RoleSettings(endpoint="big", thinking="full", routine="2048"),
+        "reviewer": RoleSettings(endpoint="small", model="other", thinking="off"),
+    }
+    assert (found.thinking, found.layer("endpoints")) == ("4096", str(tmp_path / "user.toml"))
+    assert "hidden" not in repr(found.endpoints)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[endpoints.evil]\nbase_url = 'http://evil/v1'", "endpoints.evil.base_url"),
+        ("[roles.engineer]\nendpoint = 'evil'", "roles.engineer.endpoint"),
+        ("[roles.engineer]\nthinking = 'full'", "roles.engineer.thinking"),
+        ("endpoints = 3", "endpoints"),
+    ],
+)
+def test_a_project_file_names_no_server_and_no_role(tmp_path: Path, text: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"sets {key}, which a project file may not"):
+        configured(tmp_path, user=SERVERS, project=text)
+
+
+def test_a_project_file_may_say_how_much_to_think(tmp_path: Path) -> None:
+    found = configured(tmp_path, project="[model]\nthinking = 'full'\nroutine = 512")
+    assert (found.thinking, found.routine) == ("full", "512")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[endpoints.big]\nmodel = 'm'", "endpoints.big.base_url is missing"),
+        ("[endpoints.big]\nbase_url = ''", "endpoints.big.base_url is missing"),
+        ("[endpoints.big]\nbase_url = 8000", "endpoints.big.base_url must be text, not 8000"),
+        ("[endpoints.big]\nbase_url = 'u'\nkey = 'k'", "sets endpoints.big.key, which is no setting"),
+        ("[endpoints]\nbig = 'http://big'", "endpoints.big must be a table"),
+        ("endpoints = 'http://big'", "endpoints must be a table of tables"),
+        ("[roles.engineer]\nthinking = 'hard'", "roles.engineer.thinking must be off, low, full or a number"),
+        ("[roles.engineer]\nroutine = -1", "roles.engineer.routine must be off, low, full or a number"),
+        ("[roles.engineer]\nroutine = true", "roles.engineer.routine must be text, not True"),
+        ("[roles.enginer]\nthinking = 'off'", "there is no role enginer"),
+        ("[roles]\nengineer = 'big'", "roles.engineer must be a table"),
+        ("[roles.engineer]\nendpoint = 'big'", "roles.engineer.endpoint: there is no endpoint 'big'"),
+    ],
+)
+def test_a_wrong_server_or_role_is_named_with_file_and_key(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        configured(tmp_path, user=text)
+    assert "user.toml" in str(caught.value)
+
+
+def test_an_unknown_endpoint_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        configured(tmp_path, user=SERVERS.replace('endpoint = "big"', 'endpoint = "huge"'))
+    assert caught.value.hint == "Known are big, small."
+
+
+def test_what_a_flag_or_a_variable_says_is_for_this_run(tmp_path: Path) -> None:
+    user = "[model]\nbase_url = 'http://u'\nname = 'm'\nthinking = 'full'"
+    found = configured(tmp_path, user=user, environ={"OPENAI_BASE_URL": "http://v"}, thinking="off")
+    assert [found.for_this_run(name) for name in ("base_url", "thinking", "model", "profile")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
