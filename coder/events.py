@@ -36,7 +36,8 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens as the server counted them (thinking is part of completion)."""
+    """Tokens as the server counted them (thinking is part of completion, cached of prompt). `thinking_cuts` counts
+    the thoughts that were ended at their budget on our side."""
 
     requests: int = 0
     prompt_tokens: int = 0
@@ -45,6 +46,7 @@ class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
     thinking_tokens: int = 0
     tool_calls: int = 0
     turns: int = 0
+    thinking_cuts: int = 0
 
     def __add__(self, other: Spent) -> Spent:
         return Spent(*(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__))
@@ -67,6 +69,8 @@ class Prepared(Event, frozen=True, tag=True):
     strategy: str = ""
     sandbox: str = ""
     why: str = ""
+    thinking: str = ""
+    context_length: int | None = None
     guarantees: dict[str, bool] = {}
 
 
@@ -75,7 +79,11 @@ class UserMessage(Event, frozen=True, tag=True):
 
 
 class TurnStarted(Event, frozen=True, tag=True):
+    """`thinking` is the level of this turn (off, low, full or tokens), `step` why: diagnosis, failure or routine."""
+
     turn: int
+    thinking: str = ""
+    step: str = ""
 
 
 class ThinkingDelta(Event, frozen=True, tag=True):
@@ -87,11 +95,14 @@ class TextDelta(Event, frozen=True, tag=True):
 
 
 class AssistantMessage(Event, frozen=True, tag=True):
+    """`allowed` is the thinking budget in tokens, None where there was none."""
+
     text: str
     thinking: str = ""
     calls: tuple[Call, ...] = ()
     finish: str = ""
     spent: Spent = Spent()
+    allowed: int | None = None
     seconds: float = 0.0
     first_token_seconds: float = 0.0
 
@@ -132,17 +143,25 @@ class SuiteRan(Event, frozen=True, tag=True):
 
 
 class BudgetSpent(Event, frozen=True, tag=True):
-    """Spent and allowed after a turn; an allowance of 0 means no cap."""
+    """Spent and allowed after a turn; an allowance of 0 means no cap. `thinking` is this turn's, in tokens;
+    `context` the prompt's tokens and the model's context length; `cache` the share of reusable tokens that the
+    server had cached, None where nothing was reusable yet."""
 
     turns: tuple[int, int]
     tokens: tuple[int, int]
     seconds: tuple[float, float]
+    thinking: tuple[int, int] = (0, 0)
+    context: tuple[int, int] = (0, 0)
+    cache: float | None = None
 
 
 class Masked(Event, frozen=True, tag=True):
-    """Old tool results were blanked to make room; `messages` counts them."""
+    """Old tool results were blanked to make room; `messages` counts them. `tokens` is what the prompt had, `limit`
+    the context length, 0 where it is not known."""
 
     messages: int
+    tokens: int = 0
+    limit: int = 0
 
 
 class Checkpoint(Event, frozen=True, tag=True):
@@ -178,7 +197,7 @@ class Retried(Event, frozen=True, tag=True):
 
 class RunFinished(Event, frozen=True, tag=True):
     """The end of every run. `status` is solved, unsolved, limit, model, sandbox, usage or interrupted;
-    `reason` a short fixed word, `sentence` the same for people."""
+    `reason` a short fixed word, `sentence` the same for people. `thinking` is what was allowed at which step."""
 
     status: str
     reason: str
@@ -188,6 +207,7 @@ class RunFinished(Event, frozen=True, tag=True):
     summary: str = ""
     evidence: dict[str, Any] = {}
     spent: Spent = Spent()
+    thinking: dict[str, str] = {}
     timings: dict[str, float] = {}
 
 

@@ -114,7 +114,7 @@ def describe(event: Event, *, verbose: bool = False) -> str:
         case events.RunStarted():
             return f"{event.workflow}: {event.task.splitlines()[0] if event.task else ''}"
         case events.Prepared(sandbox=""):
-            return f"  model    {event.model} ({event.server}; profile {event.profile}, {event.strategy})"
+            return _described_model(event)
         case events.Prepared():
             return f"  sandbox  {event.sandbox}: {event.why}"
         case events.SuiteRan():
@@ -128,7 +128,8 @@ def describe(event: Event, *, verbose: bool = False) -> str:
         case events.GateFinished():
             return f"  {'✓' if event.passed else '✗'} {event.name}: {event.detail}"
         case events.Masked():
-            return f"  context  {event.messages} old results were left out to make room"
+            full = f" ({event.tokens} tokens of {event.limit})" if event.limit else ""
+            return f"  context  {event.messages} old results were left out to make room{full}"
         case events.Note():
             return f"  {event.text}"
         case events.Warning():
@@ -139,13 +140,30 @@ def describe(event: Event, *, verbose: bool = False) -> str:
             return ""
 
 
+def _described_model(event: events.Prepared) -> str:
+    facts = [event.server, f"profile {event.profile}", event.strategy, f"thinking {event.thinking}"]
+    if event.context_length:
+        facts.append(f"context {event.context_length} tokens")
+    return f"  model    {event.model} ({', '.join(facts)})"
+
+
 def _described_answer(event: events.AssistantMessage, verbose: bool) -> str:
-    spent = event.spent
     text = " ".join(event.text.split())
-    counts = f"{spent.prompt_tokens} → {spent.completion_tokens} tokens, {event.seconds:.1f} s"
+    counts = _counts(event)
     if verbose and event.text:
         return f"{event.text}\n  model    {counts}"
     return f"  model    {text[:100]}{'…' if len(text) > 100 else ''} ({counts})"
+
+
+def _counts(event: events.AssistantMessage) -> str:
+    """What the answer cost: the prompt and how much of it was cached, the answer and how much of it was thought."""
+    spent = event.spent
+    cached = f" ({100 * spent.cached_tokens // spent.prompt_tokens} % cached)" if spent.cached_tokens else ""
+    counts = f"{spent.prompt_tokens}{cached} → {spent.completion_tokens} tokens"
+    if spent.thinking_tokens or event.allowed:
+        allowed = f" of {event.allowed}" if event.allowed else ""
+        counts += f", thought {spent.thinking_tokens}{allowed}{', cut' if spent.thinking_cuts else ''}"
+    return f"{counts}, {event.seconds:.1f} s"
 
 
 def _described_tool(event: events.ToolFinished, verbose: bool) -> str:
@@ -187,7 +205,12 @@ def as_object(finished: RunFinished, journal: Path) -> dict[str, Any]:
         "patch": finished.patch,
         "summary": finished.summary,
         "evidence": finished.evidence,
-        "usage": {name: getattr(spent, name) for name in spent.__struct_fields__},
+        "usage": {name: getattr(spent, name) for name in spent.__struct_fields__ if name != "thinking_cuts"},
+        "thinking": {
+            "spent": spent.thinking_tokens,
+            "allowed": finished.thinking,
+            "cuts": spent.thinking_cuts,
+        },
         "timings": finished.timings,
         "journal": str(journal),
     }
@@ -206,8 +229,29 @@ def as_text(finished: RunFinished, patch: Path | None) -> str:
     if finished.patch:
         lines += ["", finished.patch.rstrip("\n"), ""]
         lines.append(f"  patch: {patch}" if patch else "")
+    lines += _costs(finished)
     lines.append(f"  time: {finished.timings.get('seconds', 0.0):.1f} s")
     return clean_text("\n".join(lines)) + "\n"
+
+
+def _costs(finished: RunFinished) -> list[str]:
+    """What was spent, beside what was allowed."""
+    spent = finished.spent
+    if not spent.requests:
+        return []
+    cached = (
+        f", {100 * spent.cached_tokens // spent.prompt_tokens} % of them cached"
+        if spent.cached_tokens
+        else ""
+    )
+    lines = [
+        f"  tokens: {spent.prompt_tokens} read{cached}, {spent.completion_tokens} written in {spent.turns} turns"
+    ]
+    if finished.thinking:
+        allowed = ", ".join(f"{level} for {step}" for step, level in finished.thinking.items())
+        cut = f", {spent.thinking_cuts} cut" if spent.thinking_cuts else ""
+        lines.append(f"  thinking: {spent.thinking_tokens} tokens (allowed: {allowed}{cut})")
+    return lines
 
 
 def write_result(text: str) -> None:

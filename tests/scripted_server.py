@@ -43,6 +43,7 @@ class Turn:
     shape: str = "openai"
     finish: str = ""  # empty: stop or tool_calls; "none": never sent
     usage: dict[str, Any] | None = None  # None: counted from the lengths; {}: none
+    each_usage: dict[str, Any] | None = None  # in each piece too, as with continuous_usage_stats
     piece: int = 8  # characters in one piece
     delay: float = 0.0  # seconds before the first piece
     pause: float = 0.0  # seconds between pieces
@@ -79,7 +80,7 @@ class ScriptedServer:
     """Plays one turn a chat request. `after` the last turn: `repeat` it, or `error` (HTTP 500).
 
     `kind` is vllm, llama.cpp or generic; `loading` is how many first requests are answered with 503.
-    A turn may be a function of the request's body.
+    A turn may be a function of the request's body; `pages` are answered to GETs as they are.
     """
 
     def __init__(
@@ -93,7 +94,9 @@ class ScriptedServer:
         loading: int = 0,
         api_key: str = "",
         port: int = 0,
+        pages: dict[str, str] | None = None,
     ) -> None:
+        self.pages = pages or {}
         self.turns, self.kind, self.model, self.context = list(turns), kind, model, context
         self.after, self.loading, self.api_key = after, loading, api_key
         self.requests: list[Recorded] = []  # the chat requests; `gets` counts the rest
@@ -172,6 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
         script.gets.append(self.path)
         if script.api_key and self.headers.get("Authorization") != f"Bearer {script.api_key}":
             self._send(401, {"error": "Unauthorized"})
+        elif self.path in script.pages:
+            self._send(200, script.pages[self.path], content_type="text/plain")
         elif self.path == "/health":
             self._send(200, {"status": "ok"} if script.kind == "llama.cpp" else b"")
         elif self.path == "/v1/models":
@@ -293,7 +298,8 @@ def chunks(turn: Turn, request: dict[str, Any], model: str) -> Iterator[dict[str
     """The chunks of a turn, as a server would stream them."""
     frame = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
     for delta in _deltas(turn):
-        yield frame | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+        running = {"usage": turn.each_usage} if turn.each_usage else {}
+        yield frame | running | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
     finish = turn.finish or ("tool_calls" if turn.calls else "stop")
     if finish != "none":
         yield frame | {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}

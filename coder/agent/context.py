@@ -15,6 +15,16 @@ class Transcript:
     def __init__(self, system: dict[str, Any], task: dict[str, Any]) -> None:
         self.messages: list[dict[str, Any]] = [system, task]
 
+    @property
+    def size(self) -> int:
+        """The characters of all that the messages say; a thought, which goes back under two names, counts once."""
+        return sum(
+            _size(value)
+            for message in self.messages
+            for name, value in message.items()
+            if name != "reasoning"
+        )
+
     def append(self, message: dict[str, Any]) -> None:
         self.messages.append(message)
 
@@ -29,3 +39,11 @@ class Transcript:
             if old:
                 return len(old)
         return 0
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(_size(each) for each in value.values())
+    return sum(map(_size, value)) if isinstance(value, list) else 0

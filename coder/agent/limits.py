@@ -79,8 +79,17 @@ class Limits:
         self._told = passed
         return f"[{text} left]"
 
-    def event(self) -> BudgetSpent:
+    def event(
+        self,
+        *,
+        thinking: tuple[int, int] = (0, 0),
+        context: tuple[int, int] = (0, 0),
+        cache: float | None = None,
+    ) -> BudgetSpent:
         return BudgetSpent(
+            thinking=thinking,
+            context=context,
+            cache=None if cache is None else round(cache, 3),
             turns=(self.spent.turns, self.turns),
             tokens=(self.total_tokens, self.tokens),
             seconds=(round(self.elapsed, 1), self.seconds),

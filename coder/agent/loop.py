@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from coder import events
 from coder.agent.context import Transcript
+from coder.agent.conversation import Conversation
 from coder.agent.limits import Limits
 from coder.agent.stuck import StuckDetector
-from coder.errors import ContextOverflow
-from coder.events import Call, Emit, Spent
+from coder.events import Emit
 from coder.model import messages
 from coder.model.client import ModelClient
-from coder.model.messages import Delta, Reply, ToolCall
-from coder.model.thinking import Thinking
+from coder.model.messages import Reply, ToolCall
+from coder.model.roles import Levels
 from tools.base import Context, Toolbox, ToolResult
 
 SILENT_TURNS = 3
@@ -55,16 +55,17 @@ class Agent:
         context: Callable[[], Awaitable[Context]],
         limits: Limits,
         emit: Emit,
+        levels: Levels,
         finish_gate: FinishGate | None = None,
-        thinking: Thinking | None = None,
     ) -> None:
         self._model = model
+        self._levels = levels
         self._toolbox = toolbox
         self._context = context
         self._limits = limits
         self._emit = emit
         self._finish_gate = finish_gate
-        self._thinking = thinking
+        self._step = "diagnosis"
         self._stuck = StuckDetector()
         self._strikes = 0
         self._silent = 0
@@ -80,48 +81,29 @@ class Agent:
 
     async def run(self, system: str, task: str) -> Ending:
         self._start = (messages.system(system), messages.user(task))
-        self._transcript = Transcript(*self._start)
+        self._conversation = Conversation(
+            Transcript(*self._start),
+            model=self._model,
+            toolbox=self._toolbox,
+            limits=self._limits,
+            levels=self._levels,
+            emit=self._emit,
+        )
         await self._emit(events.UserMessage(text=task))
         try:
             while True:
                 self._limits.check()
-                reply = await self._ask()
+                reply = await self._conversation.ask(self._step)
                 if ending := await self._act(reply):
                     return ending
-                await self._emit(self._limits.event())
+                await self._emit(self._conversation.budget(reply))
         finally:
             await asyncio.gather(self._checkpointing, return_exceptions=True)
-
-    async def _ask(self) -> Reply:
-        turn = self._limits.spent.turns + 1
-        await self._emit(events.TurnStarted(turn=turn))
-        while True:
-            try:
-                reply = await self._model.stream(
-                    self._transcript.messages,
-                    tools=self._toolbox.schemas(),
-                    max_tokens=self._limits.completion_cap(self._model.profile.max_tokens),
-                    thinking=self._thinking,
-                    known_tools=self._toolbox.knows,
-                    on_delta=self._on_delta,
-                    on_retry=self._on_retry,
-                )
-                break
-            except ContextOverflow:
-                masked = self._transcript.mask()
-                if not masked:
-                    raise
-                await self._emit(events.Masked(messages=masked))
-        spent = spent_of(reply)
-        self._limits.add(spent)
-        self._transcript.append(messages.assistant(reply, self._model.profile))
-        await self._emit(said(reply, spent))
-        return reply
 
     async def _act(self, reply: Reply) -> Ending | None:
         if not reply.calls:
             return self._nudge(reply)
-        self._silent = 0
+        self._silent, self._step = 0, "routine"
         await self._checkpointing
         for call in reply.calls:
             result = await self._run_tool(call)
@@ -133,10 +115,12 @@ class Agent:
                 if not refusal:
                     return Ending("submitted", "the model submitted its change", result.text)
                 text = refusal
+            if result.finished or not result.ok or result.exit:
+                self._step = "failure"
             self._stuck.step(f"{call.name} {call.arguments}", text, ok=result.ok and not result.finished)
             if not self._strikes:
                 self._nudge_out_of_circle()
-            self._transcript.append(messages.tool(call.id, self._with_notes(text)))
+            self._conversation.transcript.append(messages.tool(call.id, self._with_notes(text)))
         self._checkpointing = asyncio.ensure_future(self._checkpoint())
         return self._break_circle()
 
@@ -175,7 +159,7 @@ class Agent:
             )
             return Ending(reason, f"the model's last {SILENT_TURNS} answers were {what}")
         text = CUT if reply.finish == "length" else EMPTY if empty else NO_CALL
-        self._transcript.append(messages.user(self._with_notes(text)))
+        self._conversation.transcript.append(messages.user(self._with_notes(text)))
         return None
 
     def _nudge_out_of_circle(self) -> None:
@@ -201,12 +185,14 @@ class Agent:
 
     def _restart(self, pattern: str) -> None:
         system, task = self._start
-        tried = [m["content"] for m in self._transcript.messages if m["role"] == "tool"][-3:]
+        tried = [m["content"] for m in self._conversation.transcript.messages if m["role"] == "tool"][-3:]
         notes = "\n".join(f"- {text[:300]}" for text in tried)
         again = (
             f"{task['content']}\n\nAn earlier attempt stopped at {pattern}. Its last results were:\n{notes}\n"
         )
-        self._transcript = Transcript(system, messages.user(again + "The files are as it left them."))
+        task = messages.user(again + "The files are as it left them.")
+        self._conversation.begin_anew(Transcript(system, task))
+        self._step = "diagnosis"
 
     def _with_notes(self, text: str) -> str:
         notes = [*self._notes, *filter(None, [self._limits.reminder()])]
@@ -220,39 +206,3 @@ class Agent:
             changed = await asyncio.to_thread(workspace.changes, self._tree or None, tree)
             await self._emit(events.Checkpoint(tree=tree, paths=tuple(change.path for change in changed)))
         self._tree = tree
-
-    async def _on_delta(self, delta: Delta) -> None:
-        if delta.kind == "text":
-            await self._emit(events.TextDelta(text=delta.text))
-        elif delta.kind == "thinking":
-            await self._emit(events.ThinkingDelta(text=delta.text))
-
-    async def _on_retry(self, reason: str) -> None:
-        await self._emit(events.Retried(reason=reason))
-
-
-def spent_of(reply: Reply) -> Spent:
-    """One request's usage as the journal counts it."""
-    usage = reply.usage
-    return Spent(
-        requests=1,
-        prompt_tokens=usage.prompt,
-        cached_tokens=usage.cached,
-        completion_tokens=usage.completion,
-        thinking_tokens=usage.thinking,
-        tool_calls=len(reply.calls),
-        turns=1,
-    )
-
-
-def said(reply: Reply, spent: Spent) -> events.AssistantMessage:
-    """The event for one complete answer."""
-    return events.AssistantMessage(
-        text=reply.text,
-        thinking=reply.thinking,
-        calls=tuple(Call(call.id, call.name, call.arguments) for call in reply.calls),
-        finish=reply.finish,
-        spent=spent,
-        seconds=round(reply.seconds, 3),
-        first_token_seconds=round(reply.first_token_seconds, 3),
-    )

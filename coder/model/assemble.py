@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from coder.model.arguments import coerce, leading_name, parse_arguments
 from coder.model.messages import Delta, Reply, ToolCall, Usage
-from coder.model.thinking import ThinkSplitter, estimate_tokens, split_thinking
-from coder.model.toolcalls import KnownTools, extract, find_calls_at_end
+from coder.model.thinking import CLOSE, OPEN, ThinkSplitter, estimate_tokens, split_thinking
+from coder.model.toolcalls import KnownTools, extract, find_calls, find_calls_at_end
+from coder.model.usage import Counted
 
 SIZE_CAP = 8_000_000  # characters; no model writes more, a broken or hostile server might
 
@@ -25,7 +26,15 @@ class _Call:
     id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
-    whole: dict[str, Any] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the arguments are a whole object already."""
+        return bool(self.arguments) and self.arguments[-1].rstrip().endswith("}") and not self._error
+
+    @property
+    def _error(self) -> str:
+        return parse_arguments("".join(self.arguments))[1]
 
 
 @dataclass(slots=True)
@@ -33,21 +42,29 @@ class Assembler:
     """Feed it chunks (decoded JSON, trusted in nothing), take deltas; at the end `reply` has the whole answer."""
 
     new_id: Callable[[], str] = new_call_id
+    opened: bool = False
+    """The server leaves thoughts in the content, and this one was opened in the prompt."""
     finish: str = ""
     size: int = 0
-    usage_seen: dict[str, Any] = field(default_factory=dict)
+    left_open: bool = False
+    """Known with the reply: a thought came in the content, and its opening tag stayed in the prompt."""
     _content: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
     _calls: list[_Call] = field(default_factory=list)
     _by_index: dict[int, _Call] = field(default_factory=dict)
-    _splitter: ThinkSplitter = field(default_factory=ThinkSplitter)
+    _splitter: ThinkSplitter = field(init=False)
     _thinking_pieces: int = 0
     _thinking_length: int = 0
+    _thinking_counted: int = 0
+    _counted_by_server: Counted = field(default_factory=Counted)
+
+    def __post_init__(self) -> None:
+        self._splitter = ThinkSplitter(inside=self.opened)
 
     @property
     def thinking_tokens(self) -> int:
-        """The count so far, at least: a piece carries one token or more."""
-        return max(self._thinking_pieces, estimate_tokens(self._thinking_length))
+        """The server's running count where it gives one; else at least this: a piece carries one token or more."""
+        return self._thinking_counted or max(self._thinking_pieces, estimate_tokens(self._thinking_length))
 
     @property
     def in_call(self) -> bool:
@@ -56,7 +73,7 @@ class Assembler:
     def feed(self, chunk: object) -> list[Delta]:
         if not isinstance(chunk, dict):
             return []
-        self._take_usage(chunk)
+        self._counted_by_server.take(chunk)
         choices = chunk.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
         if not isinstance(choice, dict):
@@ -67,6 +84,8 @@ class Assembler:
             "message"
         )  # a server that does not stream sends the message
         deltas = self._take(delta) if isinstance(delta, dict) else []
+        if deltas and deltas[-1].kind == "thinking":
+            self._thinking_counted = self._counted_by_server.written
         self.size += sum(len(each.text) for each in deltas)
         return deltas
 
@@ -97,7 +116,7 @@ class Assembler:
             thinking,
             _distinct(calls, self.new_id),
             finish or self.finish or "stop",
-            self._usage(text, thinking, calls),
+            self._usage(text, thinking),
             seconds,
             first_token_seconds,
             recovered,
@@ -135,14 +154,13 @@ class Assembler:
         call = self._call_for(piece.get("index"), identity or "", name or "")
         deltas = []
         call.id = call.id or identity or ""
-        if name and name != call.name and not call.arguments:
+        if name and name != call.name and not (call.name and call.arguments):
             call.name += name
             deltas.append(Delta("call", name))
         arguments = function.get("arguments")
-        if isinstance(arguments, dict):
-            call.whole = arguments
+        if arguments is not None and not isinstance(arguments, str):
             arguments = json.dumps(arguments)
-        if isinstance(arguments, str) and arguments:
+        if arguments:
             call.arguments.append(arguments)
             deltas.append(Delta("call", arguments))
         return deltas
@@ -153,8 +171,9 @@ class Assembler:
             self._by_index.get(index) if isinstance(index, int) else self._calls[-1] if self._calls else None
         )
         other_id = current is not None and identity and current.id and identity != current.id and name
-        unindexed_new = current is not None and not isinstance(index, int) and name and current.name
-        if current is None or other_id or (unindexed_new and not (identity and identity == current.id)):
+        named = current is not None and name and current.name
+        other_name = named and (not isinstance(index, int) or (not identity and current and current.complete))
+        if current is None or other_id or (other_name and not (identity and identity == current.id)):
             current = _Call()
             self._calls.append(current)
             if isinstance(index, int):
@@ -165,7 +184,10 @@ class Assembler:
 
     def _texts(self, close_only_thought: bool) -> tuple[str, str]:
         content, reasoning = "".join(self._content), "".join(self._reasoning)
-        inline, text = split_thinking(content, close_only=close_only_thought and not reasoning)
+        inline, text = split_thinking(
+            content, close_only=close_only_thought and not reasoning, inside=self.opened and not reasoning
+        )
+        self.left_open = bool(inline) and OPEN not in content and CLOSE in content
         thinking = reasoning + inline
         # vLLM's force_nonempty_content repeats a thought that was cut off as if it were the answer
         if text.strip() and text.strip() == reasoning.strip():
@@ -174,11 +196,11 @@ class Assembler:
 
     def _native(self, call: _Call, schemas: Mapping[str, dict[str, Any]], cut: bool) -> ToolCall:
         raw = "".join(call.arguments)
-        last = call is self._calls[-1]
-        arguments, error = (
-            (call.whole, "") if call.whole is not None else parse_arguments(raw, cut=cut and last)
-        )
         name = leading_name(call.name) or call.name.strip()
+        if "<arg_key>" in call.name and not raw.strip("{} "):  # GLM-5 issue 84: all of it became the name
+            _, inside = find_calls(f"<tool_call>{call.name}</tool_call>", name.__eq__)
+            raw = json.dumps(inside[0].arguments) if inside else raw
+        arguments, error = parse_arguments(raw, cut=cut and call is self._calls[-1])
         return ToolCall(call.id, name, coerce(arguments, schemas.get(name)), error)
 
     def _recover(
@@ -193,28 +215,13 @@ class Assembler:
         )
         return remaining, thinking, tuple(calls)
 
-    # -- usage -------------------------------------------------------------------------------------------------------
-
-    def _take_usage(self, chunk: dict[str, Any]) -> None:
-        if isinstance(chunk.get("usage"), dict):
-            self.usage_seen = chunk["usage"]
-        timings = chunk.get("timings")  # llama.cpp
-        if isinstance(timings, dict) and "cache_n" in timings:
-            self.usage_seen = {"cache_n": timings["cache_n"]} | self.usage_seen
-
-    def _usage(self, text: str, thinking: str, calls: tuple[ToolCall, ...]) -> Usage:
+    def _usage(self, text: str, thinking: str) -> Usage:
         """What the server counted; the answer is estimated from its length where it did not count."""
-        seen = self.usage_seen
-        details = _dict(seen.get("completion_tokens_details"))
-        cached = _dict(seen.get("prompt_tokens_details")).get("cached_tokens")
+        told = self._counted_by_server.usage
         length = sum(len(piece) for call in self._calls for piece in call.arguments)
-        completion = _count(seen.get("completion_tokens")) or estimate_tokens(
-            len(text) + len(thinking) + length
-        )
-        thought = _count(details.get("reasoning_tokens")) or estimate_tokens(len(thinking))
-        prompt = _count(seen.get("prompt_tokens"))
-        cached_count = _count(cached) or _count(seen.get("cache_n"))
-        return Usage(prompt, min(cached_count, prompt), completion, min(thought, completion))
+        completion = told.completion or estimate_tokens(len(text) + len(thinking) + length)
+        thought = told.thinking or self._thinking_counted or estimate_tokens(len(thinking))
+        return replace(told, completion=completion, thinking=min(thought, completion))
 
 
 def _distinct(calls: tuple[ToolCall, ...], new_id: Callable[[], str]) -> tuple[ToolCall, ...]:
@@ -226,11 +233,3 @@ def _distinct(calls: tuple[ToolCall, ...], new_id: Callable[[], str]) -> tuple[T
         seen.add(identity)
         out.append(ToolCall(identity, call.name, call.arguments, call.error))
     return tuple(out)
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -9,14 +9,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from coder.errors import ContextOverflow, ModelRejected, ModelUnavailable, StreamBroken
+from coder.errors import ContextOverflow, ModelRejected, StreamBroken
 from coder.model.assemble import SIZE_CAP, Assembler
+from coder.model.continuation import closed
+from coder.model.counting import count_prompt
 from coder.model.endpoint import Endpoint
+from coder.model.facts import Facts
 from coder.model.failures import output_room, refused_field
+from coder.model.fixes import Fault, fix
 from coder.model.messages import Delta, Message, Reply
 from coder.model.profile import Profile
 from coder.model.request import Refusals, Request
 from coder.model.retry import Failed, Kind, Patience, Retries, Timeouts
+from coder.model.silence import Silence
 from coder.model.thinking import Thinking, estimate_tokens
 from coder.model.toolcalls import KnownTools
 from coder.model.transport import Transport
@@ -24,6 +29,8 @@ from coder.model.transport import Transport
 OnDelta = Callable[[Delta], Awaitable[None]]
 OnRetry = Callable[[str], Awaitable[None]]
 _TAIL_SECONDS = 5.0  # for the usage chunk, once the answer itself is complete
+_SPILL = 8
+"""Tokens of thought that may still come after a closed one; vLLM 0.32 counts one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +52,9 @@ class _Stream:
     """One running attempt."""
 
     cut_at: int | None
+    assembler: Assembler
     started: float = field(default_factory=time.monotonic)
     first: float = 0.0
-    assembler: Assembler = field(default_factory=Assembler)
     cut: bool = False
 
     def note(self, deltas: list[Delta]) -> None:
@@ -70,13 +77,21 @@ class ModelClient:
         *,
         timeouts: Timeouts | None = None,
         retries: Retries | None = None,
+        facts: Facts | None = None,
     ) -> None:
+        """`facts` is what is known of this server already, for instance from `coder doctor`."""
+        facts = facts or Facts()
         self.endpoint = endpoint
         self.profile = profile
-        self._timeouts = timeouts or Timeouts()
+        self._timeouts = timeouts or Timeouts.allowing(facts.prefill_rate, endpoint.context_length)
         self._retries = retries or Retries()
-        self._refusals = Refusals()
+        self._refusals = Refusals(set(facts.refused))
         self._transport = Transport(endpoint, self._timeouts)
+        # thoughts come in the content, opened in the prompt; learnt from the first such answer
+        unsplit = facts.reasoning_separated is False or not endpoint.backend.traits.splits
+        self._opened = unsplit and profile.thinking.opens_in_prompt
+        self._answered = False
+        self._continues = bool(endpoint.backend.traits.continues)
 
     async def stream(
         self,
@@ -94,8 +109,9 @@ class ModelClient:
         """Ask for one reply. What is None comes from the profile.
 
         `known_tools` says which names may be recovered as calls from plain text: by default those of `tools`.
-        Cancelling the task closes the connection, which stops the server. A thought that passes its budget is cut
-        and the request repeated with thinking off; the reply then holds both, and both usages.
+        Cancelling the task closes the connection, which stops the server. A thought that passes its budget is cut,
+        closed at the end of a line, and carried on from in the way that this server accepts; the reply then holds
+        the closed thought, the answer, and both usages. The same for a thought that filled the whole answer.
 
         Raises:
             ContextOverflow: the prompt does not fit.
@@ -106,26 +122,54 @@ class ModelClient:
         request = Request(messages, tools, max_tokens, temperature, seed, wanted)
         caller = _Caller(on_delta, on_retry, known_tools or _names(tools).__contains__, _schemas(tools))
         reply = await self._persist(request, caller, wanted.cut_at)
-        if reply.finish != "budget":
-            return reply
-        await caller.retrying(
-            f"thinking passed its budget of {wanted.mode} tokens; asking again with thinking off"
-        )
-        second = await self._persist(replace(request, thinking=Thinking("off")), caller, wanted.cut_at)
-        return _joined(reply, second)
+        if reply.finish == "budget" or _only_thought(reply, max_tokens, self.profile):
+            reply = await self._carry_on(request, reply, caller)
+        return replace(reply, allowed=wanted.budget)
+
+    async def count(self, messages: list[Message], tools: list[dict[str, Any]] | None = None) -> int | None:
+        """The tokens of a prompt as the server counts them; None where it does not count."""
+        body = self._refusals.body(Request(messages, tools), self.endpoint, self.profile)
+        return await count_prompt(self.endpoint, body)
 
     async def close(self) -> None:
         """Close the connections; a later request opens new ones."""
         await self._transport.close()
 
+    async def _carry_on(self, request: Request, cut: Reply, caller: _Caller) -> Reply:
+        """The answer to a thought that was cut: after it where the server can do that, else without it."""
+        thought = closed(cut.thinking)
+        budget = request.thinking.mode if request.thinking.budget else "its whole answer"
+        if thought and self._continues:
+            await caller.retrying(f"the thought passed {budget} tokens: closed, and carried on from")
+            after = replace(request, thinking=Thinking("full"), closed_thought=thought)
+            try:
+                second = await self._persist(after, caller, _SPILL)
+            except ModelRejected:
+                self._continues = False
+            else:
+                cut = _joined(cut, thought, second)
+                self._continues = second.finish != "budget"
+                if self._continues:
+                    return cut
+        await caller.retrying(f"the thought passed {budget} tokens: asking again with thinking off")
+        without = replace(request, thinking=Thinking("off"))
+        # a model that cannot be kept from thinking gets its budget once more, at its least effort
+        room = request.thinking.cut_at if "off" in self.profile.thinking.fixed else _SPILL
+        second = await self._persist(without, caller, room)
+        if second.finish == "budget":
+            cure = fix(Fault.BUDGET, self.endpoint.backend, self.profile)
+            await caller.retrying(f"the thought is cut, and no answer is to be had after it: {cure}")
+        return _joined(cut, thought, second)
+
     async def _persist(self, request: Request, caller: _Caller, cut_at: int | None) -> Reply:
         """One reply, however many attempts the policy allows."""
-        patience = Patience(self._retries)
+        patience = Patience(self._retries, self._answered)
         await self._transport.connected()
         while True:
             body = self._refusals.body(request, self.endpoint, self.profile)
+            running = _Stream(cut_at, Assembler(opened=self._opens(request)))
             try:
-                return await self._attempt(body, caller, cut_at)
+                return await self._attempt(body, caller, running)
             except Failed as problem:
                 failed, request = self._adjust(problem, request, body)
                 wait = patience.wait(failed)
@@ -134,26 +178,35 @@ class ModelClient:
                 await caller.retrying(_retry_words(failed, wait, patience))
                 await asyncio.sleep(wait)
 
-    async def _attempt(self, body: dict[str, Any], caller: _Caller, cut_at: int | None) -> Reply:
-        running = _Stream(cut_at)
-        clock = asyncio.timeout(self._timeouts.first)
+    async def _attempt(self, body: dict[str, Any], caller: _Caller, running: _Stream) -> Reply:
+        silence = Silence(self.endpoint, self._timeouts, caller.retrying)
+        clock = silence.clock()
+        watching = asyncio.create_task(silence.watch())
         try:
             async with clock, self._transport.chunks(body) as chunks:
                 async for chunk in chunks:
                     deltas = running.assembler.feed(chunk)
                     running.note(deltas)
-                    clock.reschedule(None)  # a slow listener is not a slow server
+                    silence.pause()
                     await _tell(caller, deltas)
                     if running.cut or running.assembler.size > SIZE_CAP:
                         break
-                    clock.reschedule(asyncio.get_running_loop().time() + self._patience_for(running))
-        except TimeoutError as silence:
+                    silence.heard(self._patience_for(running))
+        except TimeoutError as expired:
             if not clock.expired():
                 raise
             if not running.assembler.finish:
-                raise _silent(running) from silence
+                raise silence.failure(began=bool(running.first)) from expired
+        finally:
+            watching.cancel()
         await _tell(caller, running.assembler.rest())
         return self._reply(running, body, caller)
+
+    def _opens(self, request: Request) -> bool:
+        """Whether the answer will begin inside a thought that no tag opens."""
+        can_be_off = self.endpoint.backend.traits.template_kwargs
+        thinks = request.thinking.mode != "off" or not can_be_off
+        return self._opened and thinks and not request.closed_thought
 
     def _patience_for(self, running: _Stream) -> float:
         """Seconds until the next piece must be there."""
@@ -176,6 +229,8 @@ class ModelClient:
             seconds=time.monotonic() - running.started,
             first_token_seconds=(running.first or time.monotonic()) - running.started,
         )
+        self._opened = self._opened or assembler.left_open
+        self._answered = True
         if reply.usage.prompt == 0:  # neither told nor asked: caps on tokens must still hold
             reply = replace(reply, usage=replace(reply.usage, prompt=_prompt_estimate(body)))
         return reply
@@ -204,37 +259,31 @@ async def _tell(caller: _Caller, deltas: list[Delta]) -> None:
             await caller.on_delta(delta)
 
 
-def _silent(running: _Stream) -> Failed:
-    seconds = time.monotonic() - running.started
-    if running.first:
-        return Failed(
-            StreamBroken(f"the model server fell silent in the middle of an answer, after {seconds:.0f} s"),
-            Kind.BROKEN,
-        )
-    error = ModelUnavailable(
-        f"the model server sent nothing for {seconds:.0f} s", hint="is it overloaded? look at its log"
-    )
-    return Failed(error, Kind.BROKEN)
-
-
 def _retry_words(failed: Failed, wait: float, patience: Patience) -> str:
     if failed.kind is Kind.ADJUSTED:
         return failed.note
     if failed.kind is Kind.LOADING:
-        return f"the model is still loading (waited {patience.waited_loading:.0f} s)"
+        return f"the model is still loading (waited {patience.waited:.0f} s)"
+    if failed.kind is Kind.DOWN and patience.answered:
+        return f"{failed.error}; waiting for it to come back ({patience.waited:.0f} s)"
     return f"{failed.error}; trying again in {wait:.1f} s"
 
 
-def _joined(cut: Reply, second: Reply) -> Reply:
-    """The cut thought, closed at a line's end, and the answer that came without thinking."""
-    thought, newline, _ = cut.thinking.rpartition("\n")
-    kept = thought if newline else cut.thinking
+def _only_thought(reply: Reply, max_tokens: int | None, profile: Profile) -> bool:
+    """Whether a thought used up the whole answer; where the caller had little room left, that is its end."""
+    roomy = max_tokens is None or max_tokens >= profile.max_tokens
+    return reply.finish == "length" and roomy and bool(reply.thinking) and not (reply.text or reply.calls)
+
+
+def _joined(cut: Reply, thought: str, second: Reply) -> Reply:
+    """The closed thought, and the answer that came after it."""
     return replace(
         second,
-        thinking="\n".join(filter(None, (kept, second.thinking))),
+        thinking=thought,
         usage=cut.usage + second.usage,
         seconds=cut.seconds + second.seconds,
         first_token_seconds=cut.first_token_seconds,
+        cuts=cut.cuts + 1,
     )
 
 

@@ -6,6 +6,8 @@ import asyncio
 import importlib
 import sys
 import threading
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,11 +17,15 @@ from coder.model.backends import DETAIL_PATHS, Backend, ServedModel, recognise, 
 from coder.model.profile import GENERIC, SMALL, Profile, load_profile, match_profile
 from coder.model.wire import Answer
 
-# vLLM, SGLang, llama.cpp (and its second usual port), Ollama, LM Studio, LiteLLM; the first that answers wins.
-USUAL_PORTS = (8000, 30000, 8080, 8081, 11434, 1234, 4000)
+# vLLM and NIM, SGLang, TensorRT-LLM as on Nemotron's card, llama.cpp (and its second usual port), Ollama, LM Studio,
+# LiteLLM; the first in this order that answers wins.
+USUAL_PORTS = (8000, 30000, 8123, 8080, 8081, 11434, 1234, 4000)
 PROBE_SECONDS = 0.25
 NAMED_SECONDS = 10.0
 DETAIL_SECONDS = 1.0
+LOADING_SECONDS = 900.0
+LOADING_PAUSE = 1.0
+LOADING_TELL = 10.0
 _SMALL_PARAMETERS = 9_000_000_000
 _LOOK_HINT = "start a model server, name one with --base-url URL, or start the embedded one: coder serve"
 
@@ -45,10 +51,21 @@ def warm_up() -> None:
         threading.Thread(target=importlib.import_module, args=("openai",), daemon=True).start()
 
 
+OnWait = Callable[[str], Awaitable[None]]
+
+
 async def connect(
-    base_url: str | None, model: str | None, api_key: str | None, *, profile: str | None = None
+    base_url: str | None,
+    model: str | None,
+    api_key: str | None,
+    *,
+    profile: str | None = None,
+    patience: float = LOADING_SECONDS,
+    on_wait: OnWait | None = None,
 ) -> tuple[Endpoint, Profile]:
     """Recognise the server at `base_url`, or look for one on this machine when it is None.
+
+    A named server that is still loading its model is waited for, `patience` seconds at most; `on_wait` hears so.
 
     Raises:
         ConfigError: the URL or the profile's name is wrong.
@@ -63,7 +80,7 @@ async def connect(
         )
     if base_url:
         url = normalise(base_url)
-        answer = await wire.get(f"{url}/models", api_key=api_key or "", timeout=NAMED_SECONDS)
+        answer = await _loaded(url, api_key or "", patience, on_wait)
         why = f"named: {url}"
     else:
         url, answer = await _look_around(api_key is not None)
@@ -88,6 +105,20 @@ def normalise(base_url: str) -> str:
         ) from problem
     path = parts.path.rstrip("/").removesuffix("/chat/completions") or "/v1"
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+async def _loaded(url: str, api_key: str, patience: float, on_wait: OnWait | None) -> Answer:
+    """The list of models, asked for until the server is no longer loading."""
+    started, told = time.monotonic(), -LOADING_TELL
+    while True:
+        answer = await wire.get(f"{url}/models", api_key=api_key, timeout=NAMED_SECONDS)
+        waited = time.monotonic() - started
+        if answer.status != 503 or waited >= patience:
+            return answer
+        if on_wait and waited - told >= LOADING_TELL:
+            told = waited
+            await on_wait(f"the server at {url} is still loading its model (waited {waited:.0f} s)")
+        await asyncio.sleep(min(LOADING_PAUSE, patience))
 
 
 async def _look_around(has_key: bool) -> tuple[str, Answer]:

@@ -12,15 +12,18 @@ from coder.model.retry import Failed, Kind
 
 _WORDS_CAP = 600
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
-# The texts of vLLM, SGLang, llama.cpp, llama-cpp-python, LiteLLM and the OpenAI API.
+# The texts of vLLM, SGLang, TensorRT-LLM (issue 9277), llama.cpp, llama-cpp-python, LM Studio (bug tracker 2322),
+# LiteLLM and the OpenAI API.
 _OVERFLOW = re.compile(
     r"maximum context length|longer than the model's context length|exceeds the available context size"
     r"|context_length_exceeded|exceed_context_size|ContextWindowExceeded|cannot be greater than max_model_len"
+    r"|should not exceed max_num_tokens|greater than the context length \(n_keep"
     r"|exceeds? (?:the )?(?:maximum )?(?:context|model) (?:length|window)",
     re.IGNORECASE,
 )
 _LIMIT = re.compile(
-    r"(?:maximum context length (?:is|of)|context length \(|available context size \(|max_model_len=)\s*(\d+)",
+    r"(?:maximum context length (?:is|of)|context length \(|available context size \(|max_model_len="
+    r"|max_num_tokens \(|n_ctx:)\s*(\d+)",
     re.IGNORECASE,
 )
 _PROMPT = re.compile(

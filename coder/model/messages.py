@@ -28,12 +28,14 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens. `cached` is part of `prompt`, `thinking` is part of `completion`."""
+    """Tokens. `cached` is part of `prompt`, `thinking` is part of `completion`. `cached_reported` says that the
+    server tells what it had cached, so that a 0 means none."""
 
     prompt: int = 0
     cached: int = 0
     completion: int = 0
     thinking: int = 0
+    cached_reported: bool = False
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -41,6 +43,7 @@ class Usage:
             self.cached + other.cached,
             self.completion + other.completion,
             self.thinking + other.thinking,
+            self.cached_reported or other.cached_reported,
         )
 
 
@@ -49,8 +52,9 @@ class Reply:
     """A complete answer.
 
     `finish` is the server's word (`stop`, `length`, `tool_calls`, …) or `budget`: thinking was cut and no answer
-    followed. `recovered` counts the calls that were found in text rather than sent as calls. Empty text without a
-    call is a normal event, not an error.
+    followed. `recovered` counts the calls that were found in text rather than sent as calls. `allowed` is the
+    thinking budget in tokens where there was one, `cuts` how often the client itself ended the thought. Empty text
+    without a call is a normal event, not an error.
     """
 
     text: str
@@ -61,6 +65,8 @@ class Reply:
     seconds: float
     first_token_seconds: float
     recovered: int = 0
+    allowed: int | None = None
+    cuts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from coder.model.continuation import continued
 from coder.model.endpoint import Endpoint
 from coder.model.messages import Message
 from coder.model.profile import Profile
 from coder.model.thinking import Thinking, request_fields
 
+_LEAST_ROOM = 1024
+_FEW_CHARACTERS = 3  # a token; fewer than text has, so that the rest is really free
 _MESSAGE_FIELDS = ("reasoning_content", "reasoning")
+_NESTED = ("chat_template_kwargs", "stream_options")
+_NEEDED = {"model", "messages", "stream", "tools", "max_completion_tokens", *_NESTED} | {
+    "continue_final_message",
+    "add_generation_prompt",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as the caller meant it. None leaves a value to the profile, then to the server."""
+    """One request as the caller meant it. None leaves a value to the profile, then to the server.
+
+    `closed_thought` is what the model has thought already; the answer begins after it.
+    """
 
     messages: list[Message]
     tools: list[dict[str, Any]] | None = None
@@ -23,6 +35,7 @@ class Request:
     temperature: float | None = None
     seed: int | None = None
     thinking: Thinking = field(default_factory=Thinking)
+    closed_thought: str = ""
 
 
 @dataclass(slots=True)
@@ -39,37 +52,33 @@ class Refusals:
             "stream": True,
         }
         body |= self._kept(_optional_fields(request, endpoint, profile))
-        limit = request.max_tokens or profile.max_tokens
-        if endpoint.context_length:
-            limit = min(limit, endpoint.context_length)
+        limit = _room(request, endpoint, request.max_tokens or profile.max_tokens)
         body["max_completion_tokens" if "max_tokens" in self.fields else "max_tokens"] = limit
         if request.tools:
             body["tools"] = request.tools
+        if request.closed_thought:
+            body = continued(body, request.closed_thought, endpoint.backend)
         return body
 
     def droppable(self, body: dict[str, Any]) -> dict[str, object]:
         """What could be left out of this body if the server names it, keyed as `failures.refused_field` wants it."""
-        fields = {
-            key: body[key]
-            for key in body
-            if key not in ("model", "messages", "stream", "tools", "max_completion_tokens")
-        }
-        kwargs = body.get("chat_template_kwargs", {})
-        fields |= {f"chat_template_kwargs.{key}": value for key, value in kwargs.items()}
+        fields: dict[str, object] = {key: body[key] for key in body if key not in _NEEDED}
+        for outer in _NESTED:
+            fields |= {f"{outer}.{key}": value for key, value in body.get(outer, {}).items()}
+            if outer in body:
+                fields[outer] = body[outer]
         used = {key for message in body["messages"] for key in _MESSAGE_FIELDS if key in message}
         return fields | dict.fromkeys(used)
 
     def _kept(self, fields: dict[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in fields.items() if key not in self.fields}
-        if isinstance(kwargs := kept.get("chat_template_kwargs"), dict):
-            left = {
-                key: value
-                for key, value in kwargs.items()
-                if f"chat_template_kwargs.{key}" not in self.fields
-            }
-            kept["chat_template_kwargs"] = left
-            if not left:
-                del kept["chat_template_kwargs"]
+        for outer in _NESTED:
+            if outer in kept:
+                kept[outer] = {
+                    key: value for key, value in kept[outer].items() if f"{outer}.{key}" not in self.fields
+                }
+            if kept.get(outer) == {}:
+                del kept[outer]
         return kept
 
     def _messages(self, messages: list[Message]) -> list[Message]:
@@ -79,13 +88,27 @@ class Refusals:
         return [{key: value for key, value in message.items() if key not in refused} for message in messages]
 
 
+def _room(request: Request, endpoint: Endpoint, wanted: int) -> int:
+    """As many tokens as the context surely has left; vLLM 0.20 refuses a wish for more."""
+    context = endpoint.context_length
+    if not context or context > 8 * wanted:
+        return wanted
+    size = len(json.dumps([request.messages, request.tools], ensure_ascii=False))
+    return min(wanted, max(_LEAST_ROOM, context - size // _FEW_CHARACTERS))
+
+
 def _optional_fields(request: Request, endpoint: Endpoint, profile: Profile) -> dict[str, Any]:
+    traits = endpoint.backend.traits
     fields: dict[str, Any] = {"stream_options": {"include_usage": True}}
     sampling = {
         "temperature": profile.temperature if request.temperature is None else request.temperature,
         "top_p": profile.top_p,
-        "top_k": profile.top_k if endpoint.backend.takes_top_k else None,
+        "top_k": profile.top_k if traits.top_k else None,
         "seed": request.seed,
     }
     fields |= {key: value for key, value in sampling.items() if value is not None}
-    return fields | request_fields(request.thinking, endpoint.backend, profile)
+    fields |= request_fields(request.thinking, endpoint.backend, profile)
+    if profile.thinking.supports and request.thinking.mode != "off" and traits.running_count:
+        outer, *inner = traits.running_count
+        fields[outer] = fields.get(outer, {}) | {inner[0]: True} if inner else True
+    return fields | profile.extra

@@ -13,22 +13,35 @@ from coder.errors import ModelError
 class Timeouts:
     """Seconds. `first` allows for the prefill of a long prompt and for a queue; `between` for a slow token.
 
-    Inside a tool call `first` holds between pieces too: vLLM 0.20 sends a whole parameter as one piece.
+    Inside a tool call `first` holds between pieces too: vLLM 0.20 sends a whole parameter as one piece. After `look`
+    of silence the server is asked whether it is at work; one that says so is waited for up to `busy`.
     """
 
     connect: float = 10.0
     first: float = 600.0
     between: float = 120.0
+    look: float = 15.0
+    busy: float = 3600.0
+
+    @classmethod
+    def allowing(cls, prefill_rate: float | None, context_length: int | None) -> Timeouts:
+        """The defaults, with time enough for a server that reads `prefill_rate` tokens a second to read a full
+        context, and half as much again."""
+        if not prefill_rate or not context_length:
+            return cls()
+        return cls(first=max(cls().first, 1.5 * context_length / prefill_rate))
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
     """`busy` repeats for a server that refuses or is overloaded, `broken` for broken answers; `loading` seconds in
-    all for a server that loads its model. `base` and `cap` bound one wait, in seconds."""
+    all for a server that loads its model, `restart` for one that was there and is gone. `base` and `cap` bound one
+    wait, in seconds."""
 
     busy: int = 5
     broken: int = 2
     loading: float = 900.0
+    restart: float = 300.0
     base: float = 0.5
     cap: float = 30.0
 
@@ -38,6 +51,7 @@ class Kind(Enum):
 
     BUSY = "busy"
     LOADING = "loading"
+    DOWN = "down"  # nobody listens
     BROKEN = "broken"
     ADJUSTED = "adjusted"  # the request was changed: send it again at once
     FINAL = "final"
@@ -72,11 +86,16 @@ _ADJUSTMENTS = 12
 
 @dataclass(slots=True)
 class Patience:
-    """The budget of one request: `wait` says how many seconds to wait before the next attempt, None to give up."""
+    """The budget of one request: `wait` says how many seconds to wait before the next attempt, None to give up.
+
+    `answered` says that the server has answered before: then it is worth waiting until it is back.
+    """
 
     retries: Retries
+    answered: bool = False
     spent: dict[Kind, int] = field(default_factory=dict)
-    waited_loading: float = 0.0
+    waited: float = 0.0
+    """Seconds waited for a server that loads or restarts."""
 
     def wait(self, failed: Failed) -> float | None:
         tried = self.spent.get(failed.kind, 0)
@@ -88,11 +107,18 @@ class Patience:
                 return self._back_off(tried, failed.after) if tried < self.retries.broken else None
             case Kind.ADJUSTED:
                 return 0.0 if tried < _ADJUSTMENTS else None
-            case Kind.LOADING if self.waited_loading < self.retries.loading:
-                seconds = self._back_off(min(tried, 4), failed.after)
-                self.waited_loading += seconds
-                return seconds
+            case Kind.DOWN if not self.answered:
+                return self._back_off(tried, None) if tried < self.retries.busy else None
+            case Kind.DOWN if self.waited < self.retries.restart:
+                return self._wait_on(tried, None)
+            case Kind.LOADING if self.waited < self.retries.loading:
+                return self._wait_on(tried, failed.after)
         return None
+
+    def _wait_on(self, tried: int, after: float | None) -> float:
+        seconds = self._back_off(min(tried, 4), after)
+        self.waited += seconds
+        return seconds
 
     def _back_off(self, tried: int, after: float | None) -> float:
         """Doubling, with jitter, so that many agents do not come back in one moment."""

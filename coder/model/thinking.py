@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from coder.model.profile import Profile
 
 OPEN, CLOSE = "<think>", "</think>"
+GRACE = 16
+_EFFORTS: dict[str | int, str] = {"off": "none", "low": "low"}
 _CHARS_PER_TOKEN = 4
 _LONE_CLOSE = re.compile(rf"(?<![`'\"]){CLOSE}[ \t]*(?=\n|\Z)")
 
@@ -39,9 +41,9 @@ class Thinking:
 
     @property
     def cut_at(self) -> int | None:
-        """Where the client itself cuts: the budget and a margin, for servers end a thought at a newline (NIM
-        grants ten per cent for it) and our count is an estimate."""
-        return None if self.budget is None else self.budget + 64 + self.budget // 10
+        """The token after which the client itself cuts: a tenth above the budget (NIM grants as much to reach a
+        newline) and a few, for a piece may carry several."""
+        return None if self.budget is None else self.budget + self.budget // 10 + GRACE
 
 
 def request_fields(thinking: Thinking, backend: Backend, profile: Profile) -> dict[str, Any]:
@@ -54,23 +56,20 @@ def request_fields(thinking: Thinking, backend: Backend, profile: Profile) -> di
         kwargs |= controls.off
     elif thinking.mode == "low":
         kwargs |= controls.low
-    fields: dict[str, Any] = (
-        {"chat_template_kwargs": kwargs} if kwargs and backend.takes_template_kwargs else {}
-    )
-    return fields | (_budget_fields(backend, thinking.budget) if thinking.budget else {})
+    traits = backend.traits
+    fields: dict[str, Any] = {"chat_template_kwargs": kwargs} if kwargs and traits.template_kwargs else {}
+    # gpt-oss behind vLLM reads the field at the top level alone (entrypoints/openai, harmony)
+    effort = kwargs.get("reasoning_effort") or (_EFFORTS.get(thinking.mode) if traits.effort else None)
+    if effort:
+        fields["reasoning_effort"] = effort
+    return fields | (_nested(traits.budget, thinking.budget) if thinking.budget else {})
 
 
-def _budget_fields(backend: Backend, budget: int) -> dict[str, Any]:
-    match backend.name:
-        case "vllm" | "tensorrt-llm":
-            return {"thinking_token_budget": budget}
-        case "llama.cpp":
-            return {"reasoning_budget_tokens": budget}
-        case "sglang":
-            return {"custom_params": {"thinking_budget": budget}}
-        case "nim":
-            return {"nvext": {"max_thinking_tokens": budget}}
-    return {}
+def _nested(path: tuple[str, ...], value: object) -> dict[str, Any]:
+    """`{"a": {"b": value}}` for the path `("a", "b")`; nothing for an empty one."""
+    for key in reversed(path):
+        value = {key: value}
+    return value if isinstance(value, dict) else {}
 
 
 def estimate_tokens(text_length: int) -> int:
@@ -78,13 +77,16 @@ def estimate_tokens(text_length: int) -> int:
     return -(-text_length // _CHARS_PER_TOKEN)
 
 
-def split_thinking(content: str, *, close_only: bool) -> tuple[str, str]:
+def split_thinking(content: str, *, close_only: bool, inside: bool = False) -> tuple[str, str]:
     """Separate a thought that a server left inside the content: `(thinking, text)`.
 
     Only a thought at the very start counts; an unclosed one is all thinking. `close_only` also accepts one whose
-    opening tag was part of the prompt, so that only `</think>` arrives, at the end of a line.
+    opening tag was part of the prompt, so that only `</think>` arrives, at the end of a line. `inside` says that it
+    was opened there, so that all is thinking until the first closing tag.
     """
     start = content.lstrip()
+    if inside and not start.startswith(OPEN):
+        start = OPEN + start
     if start.startswith(OPEN):
         thought, _, rest = start[len(OPEN) :].partition(CLOSE)
         return thought.strip(), rest.lstrip("\n")
@@ -96,11 +98,11 @@ def split_thinking(content: str, *, close_only: bool) -> tuple[str, str]:
 class ThinkSplitter:
     """The streaming sibling of `split_thinking`: feeds content in pieces, hands out (kind, text) pieces.
 
-    Holds back only what may still become a tag.
+    Holds back only what may still become a tag. `inside` says that the thought was opened in the prompt.
     """
 
-    def __init__(self) -> None:
-        self._mode = "start"
+    def __init__(self, *, inside: bool = False) -> None:
+        self._mode = "thinking" if inside else "start"
         self._held = ""
 
     def feed(self, piece: str) -> list[tuple[str, str]]:

@@ -104,7 +104,7 @@ class Transport:
                 f"no model server answers at {self._endpoint.base_url}: {cause}",
                 hint="is the server running? coder doctor tells more",
             )
-            raise Failed(error, Kind.FINAL if "CERTIFICATE" in cause else Kind.BUSY) from problem
+            raise Failed(error, Kind.FINAL if "CERTIFICATE" in cause else Kind.DOWN) from problem
 
 
 @contextmanager

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import urllib.request
 
 _BODY_CAP = 4_000_000
+_SLOW = "no answer within"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class Answer:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Nobody listens there. A server that is merely slow to answer does not count."""
+        return self.status == 0 and not self.problem.startswith(_SLOW)
 
     def json(self) -> object:
         """The decoded body; None when it is not JSON."""
@@ -45,9 +51,19 @@ async def get(url: str, *, api_key: str = "", timeout: float = 5.0) -> Answer:
     """
     try:
         async with asyncio.timeout(timeout):
-            return await asyncio.to_thread(_get, url, api_key, timeout)
+            return await asyncio.to_thread(_ask, url, api_key, timeout)
     except TimeoutError:
-        return Answer(0, problem=f"no answer within {timeout:g} s")
+        return Answer(0, problem=f"{_SLOW} {timeout:g} s")
+
+
+async def post(url: str, payload: object, *, api_key: str = "", timeout: float = 5.0) -> Answer:
+    """POST `payload` as JSON; otherwise like `get`."""
+    try:
+        async with asyncio.timeout(timeout):
+            body = json.dumps(payload, ensure_ascii=False).encode()
+            return await asyncio.to_thread(_ask, url, api_key, timeout, body)
+    except TimeoutError:
+        return Answer(0, problem=f"{_SLOW} {timeout:g} s")
 
 
 def is_loopback(host: str) -> bool:
@@ -60,11 +76,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _get(url: str, api_key: str, timeout: float) -> Answer:
+def _ask(url: str, api_key: str, timeout: float, body: bytes | None = None) -> Answer:
     import urllib.error
     import urllib.request
 
-    request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 (http(s) only: see endpoint.normalise)
+    headers = {"Accept": "application/json"} | ({"Content-Type": "application/json"} if body else {})
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 (http(s) only: see endpoint.normalise)
     if api_key:
         request.add_unredirected_header("Authorization", f"Bearer {api_key}")
     try:
@@ -75,6 +92,8 @@ def _get(url: str, api_key: str, timeout: float) -> Answer:
             return _answer(error.code, error, dict(error.headers), timeout)
     except (OSError, http.client.HTTPException, ValueError) as problem:
         reason = getattr(problem, "reason", problem)
+        if isinstance(reason, TimeoutError):
+            return Answer(0, problem=f"{_SLOW} {timeout:g} s")
         return Answer(0, problem=str(reason) or type(problem).__name__)
 
 

@@ -11,8 +11,7 @@ from coder.agent.loop import Agent, Ending
 from coder.config import Config
 from coder.events import Emit
 from coder.model.client import ModelClient
-from coder.model.profile import Profile
-from coder.model.thinking import Thinking
+from coder.model.roles import Levels
 from coder.workflows.evidence import Tests
 from coder.workflows.judge import Judge
 from coder.workflows.site import Site
@@ -47,23 +46,23 @@ class Fix:
         self._context: Context | None = None
         self._reproducing: asyncio.Task[Tests] | None = None
 
-    async def attempt(self, model: ModelClient, profile: Profile, strategy: str) -> Ending:
+    async def attempt(self, model: ModelClient, levels: Levels, strategy: str) -> Ending:
         """Let `strategy` (agent or repair) work on the copy until it ends."""
         async with self._limits.deadline():
             if strategy == "repair":
-                return await self._repair(model, profile)
-            return await self._agent(model, profile)
+                return await self._repair(model, levels)
+            return await self._agent(model, levels)
 
-    async def _agent(self, model: ModelClient, profile: Profile) -> Ending:
+    async def _agent(self, model: ModelClient, levels: Levels) -> Ending:
         """The tool loop. The model starts at once; what the tests say reaches it with its first results."""
         agent = Agent(
             model=model,
-            toolbox=standard_toolbox(profile.dialect),
+            toolbox=standard_toolbox(model.profile.dialect),
             context=self._tool_context,
             limits=self._limits,
             emit=self._emit,
             finish_gate=self._may_finish,
-            thinking=Thinking.parse(self._config.thinking) if self._config.thinking else None,
+            levels=levels,
         )
         system = files("coder.agent").joinpath("prompts", "engineer.md").read_text()
         working = asyncio.create_task(agent.run(system, self._prompt()))
@@ -98,7 +97,7 @@ class Fix:
             await asyncio.shield(self._reproducing)
         return await self._judge.objection()
 
-    async def _repair(self, model: ModelClient, profile: Profile) -> Ending:
+    async def _repair(self, model: ModelClient, levels: Levels) -> Ending:
         """Guided repair: our code steers, the model only writes functions. It needs a failing test."""
         from coder.workflows.guided import guided_repair
 
@@ -115,6 +114,7 @@ class Fix:
             before=before,
             context=await self._tool_context(),
             model=model,
+            levels=levels,
             config=self._config,
             limits=self._limits,
             emit=self._emit,

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from coder import events
+from coder.agent.conversation import said, spent_of
 from coder.agent.limits import Limits
-from coder.agent.loop import Ending, said, spent_of
+from coder.agent.loop import Ending
 from coder.config import Config
 from coder.events import Emit, Spent
 from coder.model.client import ModelClient
 from coder.model.messages import Delta
+from coder.model.roles import Levels
 from coder.model.thinking import estimate_tokens
 from coder.workflows.evidence import Tests
 from coder.workflows.repair import Failure, TestOutcome, repair
@@ -28,12 +30,20 @@ class WorkBench:
     """What `repair` needs, over one attempt's sandbox and model."""
 
     def __init__(
-        self, *, context: Context, model: ModelClient, config: Config, limits: Limits, emit: Emit
+        self,
+        *,
+        context: Context,
+        model: ModelClient,
+        levels: Levels,
+        config: Config,
+        limits: Limits,
+        emit: Emit,
     ) -> None:
         self._sandbox = context.sandbox
         self._workspace = context.sandbox.workspace
         self._python = context.python
         self._model = model
+        self._levels = levels
         self._config = config
         self._limits = limits
         self._emit = emit
@@ -96,6 +106,7 @@ class WorkBench:
                 temperature=temperature,
                 max_tokens=self._limits.completion_cap(max_tokens),
                 seed=seed,
+                thinking=self._levels.diagnosis,
                 on_delta=sample.take,
                 on_retry=self._retried,
             )
@@ -162,12 +173,13 @@ async def guided_repair(
     before: Tests,
     context: Context,
     model: ModelClient,
+    levels: Levels,
     config: Config,
     limits: Limits,
     emit: Emit,
 ) -> Ending:
     """Repair `failing`, which failed with `before`. Raises LimitReached and ModelError."""
-    bench = WorkBench(context=context, model=model, config=config, limits=limits, emit=emit)
+    bench = WorkBench(context=context, model=model, levels=levels, config=config, limits=limits, emit=emit)
     outcome = await repair(
         bench, Failure(tuple(failing), before.output), task=task, regression=sorted(before.passed)
     )

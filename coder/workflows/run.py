@@ -9,11 +9,12 @@ import msgspec
 from coder import events
 from coder.agent.limits import Limits
 from coder.agent.loop import Ending
+from coder.config import ENGINEER
 from coder.errors import CoderError, Interrupted, LimitReached, ModelError, NoSandbox, UsageError
 from coder.events import RunFinished, Sink, Stream
 from coder.journal import FILE, Journal
 from coder.model.client import ModelClient
-from coder.model.endpoint import connect
+from coder.model.roles import Levels, connect_role
 from coder.workflows.deliver import deliver, keep
 from coder.workflows.fix import Fix
 from coder.workflows.judge import Judge
@@ -73,6 +74,7 @@ class Run:
         self._limits = Limits(turns=config.max_turns, tokens=config.max_tokens, seconds=config.timeout)
         self._site: Site | None = None
         self._judge: Judge | None = None
+        self._levels: Levels | None = None
         self._patch = b""
         self._applied = self._branch = ""
 
@@ -98,22 +100,24 @@ class Run:
         request, config = self._request, self._request.config
         repository = await asyncio.to_thread(find_repository, request.directory)
         await self._emit(_started(request, repository))
-        endpoint, profile = await connect(
-            config.base_url or None,
-            config.model or None,
-            config.api_key or None,
-            profile=config.profile or None,
-        )
+        connected = await connect_role(config, ENGINEER, on_wait=self._waiting)
+        endpoint, profile, self._levels = connected.endpoint, connected.profile, connected.levels
         strategy = profile.strategy if config.strategy == "auto" else config.strategy
         if request.workflow != "fix":
             strategy = "agent"
-        server = f"{endpoint.backend.name} at {endpoint.base_url}"
         await self._emit(
-            events.Prepared(model=endpoint.model, server=server, profile=profile.name, strategy=strategy)
+            events.Prepared(
+                model=endpoint.model,
+                server=f"{endpoint.backend} at {endpoint.base_url}",
+                profile=profile.name,
+                strategy=strategy,
+                thinking=str(self._levels),
+                context_length=endpoint.context_length,
+            )
         )
         self._site = Site(repository, request.state, config)
         self._judge = Judge(request, self._site, self._emit)
-        model = ModelClient(endpoint, profile)
+        model = ModelClient(endpoint, profile, facts=connected.facts)
         fix = Fix(
             request.task,
             advice=await asyncio.to_thread(_advice, repository),
@@ -124,7 +128,7 @@ class Run:
             emit=self._emit,
         )
         try:
-            ending = await fix.attempt(model, profile, strategy)
+            ending = await fix.attempt(model, self._levels, strategy)
         finally:
             await model.close()
         return await self._judged(ending)
@@ -159,6 +163,9 @@ class Run:
             summary=ending.summary,
         )
 
+    async def _waiting(self, reason: str) -> None:
+        await self._emit(events.Retried(reason=reason))
+
     async def _approved(self) -> bool:
         approve = self._request.approve
         return approve is not None and await approve(self._patch.decode("utf-8", "replace"))
@@ -183,6 +190,7 @@ class Run:
             patch=self._patch.decode("utf-8", "replace"),
             evidence=self._judge.evidence.as_dict() if self._judge else {},
             spent=self._limits.spent,
+            thinking=self._levels.as_dict() if self._levels else {},
             timings={"seconds": round(self._limits.elapsed, 2)},
         )
 

@@ -16,6 +16,8 @@ from coder.agent.loop import Agent, Ending
 from coder.events import Event, Stream
 from coder.model.client import ModelClient
 from coder.model.endpoint import connect
+from coder.model.roles import Levels
+from coder.model.thinking import Thinking
 from sandbox.base import Policy
 from sandbox.choose import open_sandbox
 from sandbox.toolchain import detect
@@ -39,6 +41,7 @@ class Played:
         return [m["content"] for m in self.bodies[-1]["messages"] if m["role"] == "tool"]
 
 
+FULL = Levels(Thinking("full"), Thinking("full"))
 Play = Callable[..., Awaitable[Played]]
 
 
@@ -60,30 +63,39 @@ def play(context: Context) -> Play:
     """Let an agent work against scripted answers until it ends."""
 
     async def run(
-        turns: Sequence[Script], *, turns_allowed: int = 30, gate: Any = None, note: str = ""
+        turns: Sequence[Script],
+        *,
+        turns_allowed: int = 30,
+        gate: Any = None,
+        note: str = "",
+        task: str = "task",
+        levels: Levels = FULL,
+        profile: str | None = None,
+        server: ScriptedServer | None = None,
     ) -> Played:
         seen: list[Event] = []
 
         async def surroundings() -> Context:
             return context
 
-        with ScriptedServer(turns, after="repeat") as server:
-            endpoint, profile = await connect(server.base_url, None, None)
-            model = ModelClient(endpoint, profile)
+        with server or ScriptedServer(turns, after="repeat") as serving:
+            endpoint, known = await connect(serving.base_url, None, None, profile=profile)
+            model = ModelClient(endpoint, known)
             agent = Agent(
                 model=model,
                 toolbox=standard_toolbox("nemotron"),
                 context=surroundings,
                 limits=Limits(turns=turns_allowed),
                 emit=Stream("run", seen.append).emit,
+                levels=levels,
                 finish_gate=gate,
             )
             if note:
                 agent.tell(note)
             try:
-                ending = await agent.run("system", "task")
+                ending = await agent.run("system", task)
             finally:
                 await model.close()
-            return Played(ending, context, seen, [request.body for request in server.requests])
+            return Played(ending, context, seen, [request.body for request in serving.requests])
 
     return run

@@ -94,7 +94,7 @@ def test_usage_is_what_the_server_counted() -> None:
         "prompt_tokens_details": {"cached_tokens": 64},
         "completion_tokens_details": {"reasoning_tokens": 7},
     }
-    assert of(Turn(text="x", thinking="y", usage=usage)).usage == Usage(100, 64, 20, 7)
+    assert of(Turn(text="x", thinking="y", usage=usage)).usage == Usage(100, 64, 20, 7, cached_reported=True)
 
 
 def test_llama_cpp_tells_its_cache_in_the_timings() -> None:

@@ -43,7 +43,7 @@ async def test_the_request_carries_what_the_profile_says() -> None:
         "model": "scripted",
         "messages": ...,
         "stream": True,
-        "stream_options": {"include_usage": True},
+        "stream_options": {"include_usage": True, "continuous_usage_stats": True},
         "temperature": 1.0,
         "top_p": 0.95,
         "chat_template_kwargs": {
@@ -58,12 +58,12 @@ async def test_the_request_carries_what_the_profile_says() -> None:
     assert second["chat_template_kwargs"]["enable_thinking"] is False
 
 
-async def test_the_answer_never_asks_for_more_than_the_context() -> None:
+async def test_the_answer_never_asks_for_more_than_the_context_has_left() -> None:
     with ScriptedServer([Turn(text="a")]) as server:
         model = ModelClient(endpoint(server, context_length=4096), NEMOTRON)
         await model.stream(ASK)
         await model.close()
-    assert server.requests[0].body["max_tokens"] == 4096
+    assert 3500 < server.requests[0].body["max_tokens"] < 4096
 
 
 async def test_each_request_of_a_conversation_begins_with_the_one_before() -> None:
@@ -162,22 +162,48 @@ async def test_a_listener_that_raises_ends_the_request_with_its_own_error() -> N
 LONG_THOUGHT = "one thought after the other\n" * 200
 
 
-async def test_a_thought_over_its_budget_is_cut_and_the_answer_asked_for_without_thinking() -> None:
+async def test_a_thought_over_its_budget_is_closed_at_a_line_and_the_answer_carries_on_from_it() -> None:
     heard = Heard()
     turns = [Turn(thinking=LONG_THOUGHT, pause=0.002), Turn(text="the answer")]
     with ScriptedServer(turns) as server:
         async with client(server) as model:
             reply = await model.stream(ASK, thinking=Thinking(100), on_retry=heard.on_retry)
         assert server.wait(lambda: server.requests[0].left)
-    assert (reply.text, reply.finish) == ("the answer", "stop")
+    assert (reply.text, reply.finish, reply.allowed, reply.cuts) == ("the answer", "stop", 100, 1)
     assert 0 < len(reply.thinking) < len(LONG_THOUGHT)
     assert reply.thinking.endswith("other")
-    assert 100 < reply.usage.thinking < 400
-    assert "budget of 100" in heard.retries[0]
+    assert 100 < reply.usage.thinking <= 110 + 32
+    assert "passed 100 tokens" in heard.retries[0]
     first, second = (recorded.body for recorded in server.requests)
     assert first["thinking_token_budget"] == 100
-    assert second["chat_template_kwargs"]["enable_thinking"] is False
-    assert second["messages"] == first["messages"]
+    assert (second["continue_final_message"], second["add_generation_prompt"]) == (True, False)
+    closed = {"role": "assistant", "content": f"<think>\n{reply.thinking}\n</think>\n"}
+    assert second["messages"] == [*first["messages"], closed]
+    assert "thinking_token_budget" not in second
+
+
+@pytest.mark.parametrize(
+    "after",
+    [Turn(status=400, body="continue_final_message is not supported"), Turn(thinking=LONG_THOUGHT)],
+    ids=["refused", "it thinks again"],
+)
+async def test_a_server_that_cannot_carry_on_is_asked_with_thinking_off_from_then_on(after: Turn) -> None:
+    long, answer = Turn(thinking=LONG_THOUGHT), Turn(text="the answer")
+    with ScriptedServer([long, after, answer, long, answer]) as server:
+        async with client(server) as model:
+            replies = [await model.stream(ASK, thinking=Thinking(100)) for _ in range(2)]
+    assert [reply.text for reply in replies] == ["the answer"] * 2
+    assert all(reply.thinking.endswith("other") for reply in replies)
+    for number in (2, 4):
+        assert server.requests[number].body["chat_template_kwargs"]["enable_thinking"] is False
+        assert server.requests[number].body["messages"] == ASK
+
+
+async def test_a_thought_that_fills_the_whole_answer_is_carried_on_from_too() -> None:
+    with ScriptedServer([Turn(thinking="never ending", finish="length"), Turn(text="the answer")]) as server:
+        async with client(server) as model:
+            reply = await model.stream(ASK)
+    assert (reply.thinking, reply.text, reply.allowed, reply.cuts) == ("never ending", "the answer", None, 1)
 
 
 async def test_a_model_that_cannot_stop_thinking_gives_an_empty_reply_that_says_why() -> None:
@@ -185,7 +211,30 @@ async def test_a_model_that_cannot_stop_thinking_gives_an_empty_reply_that_says_
         async with client(server) as model:
             reply = await model.stream(ASK, thinking=Thinking(50))
     assert (reply.text, reply.calls, reply.finish) == ("", (), "budget")
-    assert len(server.requests) == 2
+    assert len(reply.thinking) // 4 <= 55 + 32
+    assert len(server.requests) == 3
+
+
+async def test_the_servers_own_count_decides_where_it_gives_one() -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 500}
+    with ScriptedServer(
+        [Turn(thinking="four tokens at most " * 3, each_usage=usage), Turn(text="a")]
+    ) as server:
+        async with client(server) as model:
+            reply = await model.stream(ASK, thinking=Thinking(100))
+    assert (reply.cuts, reply.usage.thinking) == (1, 500)
+
+
+async def test_a_thought_that_the_server_leaves_in_the_content_is_known_from_the_second_time_on() -> None:
+    heard = Heard()
+    turns = [Turn(text="a thought\n</think>\nan answer"), Turn(text="words " * 500), Turn(text="the end")]
+    with ScriptedServer(turns) as server:
+        async with client(server) as model:
+            first = await model.stream(ASK)
+            second = await model.stream(ASK, thinking=Thinking(50), on_delta=heard.on_delta)
+    assert (first.thinking, first.text) == ("a thought", "an answer")
+    assert (second.cuts, second.text) == (1, "the end")
+    assert heard.text("thinking").startswith("words words")
 
 
 @pytest.mark.parametrize("thinking", [Thinking("full"), Thinking(5000)])

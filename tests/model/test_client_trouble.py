@@ -144,7 +144,7 @@ async def test_reasoning_in_history_is_dropped_for_a_server_that_refuses_it() ->
 
 async def test_a_silent_server_is_given_up_before_the_first_token() -> None:
     with ScriptedServer([Turn(text="late", delay=30.0), GOOD]) as server:
-        async with client(server, first=0.1) as model:
+        async with client(server, first=0.6) as model:
             assert (await model.stream(ASK)).text == "fine"
     assert server.wait(lambda: server.requests[0].left)
 
