@@ -30,6 +30,7 @@ _SHARED = [
     click.option("--base-url", help="The model server, such as http://127.0.0.1:8000/v1."),
     click.option("--profile", help="What is known of the model; chosen by its name otherwise."),
     click.option("--thinking", help="off, low, full, or a number of tokens."),
+    click.option("--routine", help="The same, for steps after which nothing failed; the profile decides."),
     click.option("--strategy", type=click.Choice(["auto", "agent", "repair"]), help="How to work; the profile decides."),
     click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap"]), help="Where commands run."),
     click.option("--image", help="The Docker image that commands run in."),
@@ -92,16 +93,54 @@ def run(**flags: Any) -> None:
 
 
 @cli.command()
-@click.option("--model", "weights", default="", metavar="MODEL", help="A .gguf file, hf:OWNER/REPO/FILE, or nothing for the small default model.")  # fmt: skip
+@click.option("--backend", type=click.Choice(["llama.cpp", "vllm", "sglang", "trtllm"]), default="llama.cpp", show_default=True, help="The server.")  # fmt: skip
+@click.option("--model", "weights", default="", metavar="MODEL", help="llama.cpp: a .gguf file, hf:OWNER/REPO/FILE, or nothing for the small default model. Others: a folder or a name; NVIDIA's weights otherwise.")  # fmt: skip
+@click.option("--hardware", type=click.Choice(["auto", "b200", "h200", "2xh100", "4xa100", "spark", "rtxpro6000"]), help="The GPUs to serve on; auto asks nvidia-smi. Not for llama.cpp.")  # fmt: skip
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=int, default=8080, show_default=True, help="The port to listen on.")
-@click.option("--context", type=int, default=16384, show_default=True, help="Context length in tokens.")
-@click.option("--threads", type=int, default=0, help="CPU threads; 0 is one for each core.")
-def serve(weights: str, host: str, port: int, context: int, threads: int) -> None:
-    """Serve a model on this machine with the bundled llama.cpp."""
-    from coder.model.serve import serve_forever
+@click.option("--port", type=int, help="The port to listen on; 8080 with llama.cpp, 8000 with the others.")
+@click.option("--context", type=int, help="Tokens of context; 16384 with llama.cpp, else the hardware's own.")
+@click.option("--threads", type=int, default=0, help="CPU threads for llama.cpp; 0 is one for each core.")
+@click.option("--start", is_flag=True, help="Start that server, instead of only printing its command.")
+@click.option("--force", is_flag=True, help="Go on where the model does not fit the GPUs.")
+def serve(
+    backend: str,
+    weights: str,
+    hardware: str | None,
+    host: str,
+    port: int | None,
+    context: int | None,
+    threads: int,
+    start: bool,
+    force: bool,
+) -> None:
+    """Serve a model on this machine with the bundled llama.cpp.
 
-    raise SystemExit(serve_forever(weights, host=host, port=port, context=context, threads=threads))
+    With --backend vllm, sglang or trtllm: print the command that serves Nemotron 3 Super on the GPUs here (or on
+    the --hardware that you name), say whether it fits, and run it with --start. The output is a shell script.
+    """
+    if backend == "llama.cpp":
+        if hardware or start or force:
+            raise UsageError("--hardware, --start and --force are for --backend vllm, sglang or trtllm")
+        from coder.model.serve import serve_forever
+
+        port, context = 8080 if port is None else port, 16384 if context is None else context
+        raise SystemExit(serve_forever(weights, host=host, port=port, context=context, threads=threads))
+    if threads:
+        raise UsageError("--threads is for llama.cpp alone")
+    from coder.model.launch.run import launch
+
+    status = launch(
+        backend,
+        hardware=hardware or "auto",
+        model=weights,
+        host=host,
+        port=8000 if port is None else port,
+        context=context or 0,
+        start=start,
+        force=force,
+        say=click.echo,
+    )
+    raise SystemExit(status)
 
 
 @cli.command()
@@ -113,6 +152,25 @@ def demo(keep: Path | None, base_url: str | None, verbose: bool) -> None:
     from coder.demo import run_demo
 
     raise SystemExit(run_demo(keep=keep, base_url=base_url, verbose=verbose))
+
+
+@cli.command()
+@click.option("--base-url", help="The model server; else the configured one, or the first on this machine.")
+@click.option("--model", help="The model's name on the server.")
+@click.option("--profile", help="What is known of the model; chosen by its name otherwise.")
+@click.option("--json", "as_json", is_flag=True, help="One object on standard output.")
+@click.option("--quick", is_flag=True, help="Only the cheap probes.")
+@click.option("--timeout", type=click.FloatRange(min=1.0), default=120.0, show_default=True, metavar="SECONDS", help="Cap on the whole examination.")  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="Show times and figures too.")
+def doctor(as_json: bool, **flags: Any) -> None:
+    """Examine a model server: what works, what does not, what that costs, and the flag that mends it.
+
+    \b
+    Exit status: 0 all is well   1 something is degraded or broken   4 no server answers
+    """
+    from coder.doctor.command import Options, examine
+
+    raise SystemExit(examine(Options(json=as_json, **flags)))
 
 
 @cli.command()
