@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from coder.model.arguments import coerce, leading_name, parse_arguments
 from coder.model.messages import Delta, Reply, ToolCall, Usage
 from coder.model.thinking import CLOSE, OPEN, ThinkSplitter, estimate_tokens, split_thinking
-from coder.model.toolcalls import KnownTools, extract, find_calls, find_calls_at_end
+from coder.model.toolcalls.arguments import coerce, leading_name, parse_arguments
+from coder.model.toolcalls.find import KnownTools, extract, find_calls, find_calls_at_end
 from coder.model.usage import Counted
 
 SIZE_CAP = 8_000_000  # characters; no model writes more, a broken or hostile server might

@@ -23,7 +23,7 @@ from coder.model.request import Refusals, Request
 from coder.model.retry import Failed, Kind, Patience, Retries, Timeouts
 from coder.model.silence import Silence
 from coder.model.thinking import Thinking, estimate_tokens
-from coder.model.toolcalls import KnownTools
+from coder.model.toolcalls.find import KnownTools
 from coder.model.transport import Transport
 
 OnDelta = Callable[[Delta], Awaitable[None]]

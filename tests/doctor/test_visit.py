@@ -112,10 +112,8 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_opened_again() -
         assert length
         served.append(await reader.readexactly(int(length[1])))
         if len(served) > 1:
-            head = (
-                f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
-            )
-            writer.write((head + answer).encode())
+            told = f"Content-Type: application/json\r\nContent-Length: {len(answer)}"
+            writer.write(f"HTTP/1.1 200 OK\r\n{told}\r\n\r\n{answer}".encode())
             await writer.drain()
         writer.close()
 

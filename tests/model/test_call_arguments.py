@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coder.model.arguments import coerce, is_truncated, leading_name, parse_arguments, repair_arguments
 from coder.model.messages import canonical_json
+from coder.model.toolcalls.arguments import (
+    coerce,
+    is_truncated,
+    leading_name,
+    parse_arguments,
+    repair_arguments,
+)
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 VALUES = st.recursive(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coder.model.messages import canonical_json
-from coder.model.toolcalls import FoundCall, extract
+from coder.model.toolcalls.find import FoundCall, extract
 
 TOOLS = {"bash", "str_replace_editor", "submit"}
 LS = FoundCall("bash", {"command": "ls -la"})

@@ -6,7 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from coder.model.arguments import CUT_OFF, decode_json, leading_name, parse_arguments, repair_arguments
+from coder.model.toolcalls.arguments import (
+    CUT_OFF,
+    decode_json,
+    leading_name,
+    parse_arguments,
+    repair_arguments,
+)
 
 INVALID = "the arguments are not valid JSON"
 _SEQUENCE_CAP = 16

@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from coder.model.arguments import plain
-from coder.model.jsoncalls import FoundCall
+from coder.model.toolcalls.arguments import plain
+from coder.model.toolcalls.as_json import FoundCall
 
 _SOURCE_CAP = 50_000  # characters
 _CALL_CAP = 16

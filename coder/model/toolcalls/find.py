@@ -12,11 +12,11 @@ from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple
 
-from coder.model import tokencalls
-from coder.model.arguments import leading_name, repair_arguments
-from coder.model.jsoncalls import FoundCall, calls_of, loads, sequence
-from coder.model.markupcalls import FUNCTION, WRAPPER
-from coder.model.pythoncalls import python_calls
+from coder.model.toolcalls import as_tokens
+from coder.model.toolcalls.arguments import leading_name, repair_arguments
+from coder.model.toolcalls.as_json import FoundCall, calls_of, loads, sequence
+from coder.model.toolcalls.as_markup import FUNCTION, WRAPPER
+from coder.model.toolcalls.as_python import python_calls
 
 __all__ = ["FoundCall", "KnownTools", "extract", "find_calls", "find_calls_at_end"]
 
@@ -24,15 +24,15 @@ KnownTools = Callable[[str], bool]
 _TAG_CAP, _START_CAP = 256, 10  # no model means more; hostile text must not cost more
 
 _READERS = {
-    "wrapped": (rf"(?:<{WRAPPER}>\s*)+", tokencalls.wrapped),
-    "function": (FUNCTION, tokencalls.bare_function),
-    "mistral": (r"\[TOOL_CALLS\]", tokencalls.mistral),
-    "request": (r"\[TOOL_REQUEST\]", tokencalls.tool_request),
-    "granite": (r"<\|tool_call\|>", tokencalls.granite),
-    "llama": (r"<\|(?:python_(?:tag|start)|tool_call_start)\|>", tokencalls.llama),
-    "section": (tokencalls.SECTION, tokencalls.section),
-    "gemma": (r"<\|tool_call>\s*call:", tokencalls.gemma),
-    "harmony": (tokencalls.HARMONY, tokencalls.harmony),
+    "wrapped": (rf"(?:<{WRAPPER}>\s*)+", as_tokens.wrapped),
+    "function": (FUNCTION, as_tokens.bare_function),
+    "mistral": (r"\[TOOL_CALLS\]", as_tokens.mistral),
+    "request": (r"\[TOOL_REQUEST\]", as_tokens.tool_request),
+    "granite": (r"<\|tool_call\|>", as_tokens.granite),
+    "llama": (r"<\|(?:python_(?:tag|start)|tool_call_start)\|>", as_tokens.llama),
+    "section": (as_tokens.SECTION, as_tokens.section),
+    "gemma": (r"<\|tool_call>\s*call:", as_tokens.gemma),
+    "harmony": (as_tokens.HARMONY, as_tokens.harmony),
 }
 _TAG = re.compile("|".join(f"(?P<{name}>{opening})" for name, (opening, _) in _READERS.items()))
 # What models write when they go on past their call: the answer that they expect, or the next turn.
@@ -144,7 +144,7 @@ def _tagged(text: str, known_tools: KnownTools, cut: bool) -> _Scan:
             harmony = harmony or match.lastgroup == "harmony"
     kept.append(_INVENTED.split(text[position:], maxsplit=1)[0])
     if harmony:
-        kept = [tokencalls.without_channels(part) for part in kept]
+        kept = [as_tokens.without_channels(part) for part in kept]
     return _Scan(kept[0], "".join(kept[1:]), calls)
 
 

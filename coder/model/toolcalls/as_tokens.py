@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from coder.model.arguments import CUT_OFF, decode_json, leading_name, parse_arguments, repair_json
-from coder.model.jsoncalls import INVALID, FoundCall, calls_of, named, sequence
-from coder.model.markupcalls import WRAPPER, after_closers, function_call, glm_call
-from coder.model.pythoncalls import python_calls
+from coder.model.toolcalls.arguments import CUT_OFF, decode_json, leading_name, parse_arguments, repair_json
+from coder.model.toolcalls.as_json import INVALID, FoundCall, calls_of, named, sequence
+from coder.model.toolcalls.as_markup import WRAPPER, after_closers, function_call, glm_call
+from coder.model.toolcalls.as_python import python_calls
 
 Known = Callable[[str], bool]
 Found = tuple[list[FoundCall], int]

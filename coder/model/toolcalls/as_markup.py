@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from coder.model.arguments import CUT_OFF, leading_name
-from coder.model.jsoncalls import FoundCall, decode
+from coder.model.toolcalls.arguments import CUT_OFF, leading_name
+from coder.model.toolcalls.as_json import FoundCall, decode
 
 _PARAMETER_CAP = 32  # no model means more; hostile text must not cost more
 # `antml:` in Anthropic's own prompts, `｜DSML｜` in DeepSeek V3.2's (vLLM, deepseekv32_tool_parser.py).
