@@ -46,7 +46,8 @@ async def cancellation(patient: Patient) -> Row:
 
 
 async def speed(patient: Patient) -> Row:
-    tokens, together = (64, _TOGETHER) if patient.rate > 15 else (12, _TOGETHER // 2)
+    slow = 0 < patient.rate < 15
+    tokens, together = (12, _TOGETHER // 2) if slow else (64, _TOGETHER)
     alone = await patient.ask(f"{nonce()} {_COUNT}", max_tokens=tokens)
     rate = alone.answer.usage.completion / max(alone.last - alone.first, 0.001)
     started = time.monotonic()

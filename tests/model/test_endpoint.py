@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -234,3 +235,15 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+async def test_ports_that_accept_and_say_nothing_do_not_hide_the_one_that_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All are asked side by side, more of them than there are processors."""
+    with ExitStack() as stack, ScriptedServer([]) as server:
+        mute = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(12)]
+        ports = (*(each.getsockname()[1] for each in mute), server.port)
+        monkeypatch.setattr(endpoint, "USUAL_PORTS", ports)
+        found, _ = await connect(None, None, None)
+    assert found.base_url == server.base_url
