@@ -66,8 +66,12 @@ async def tool_calls(patient: Patient) -> Row:
         "as_text": len(texts),
         "by_server": parsed,
     }
+    if any(_NATIVE.search(each.raw) for each in texts):
+        seen = f"no tool parser takes the model's own tags; {seen}"
+        cost = "coder reads such calls itself; a damaged one is lost, and it is told late"
+        return Row(CALLS, Verdict.DEGRADED, seen, cost, _fix(patient), figures=figures)
     if texts:
-        return _as_text(patient, texts, seen, figures)
+        return await _own_way(patient, seen, figures)
     damaged = [each for each in heard if any(call.error for call in each.answer.calls)]
     if damaged:
         cost = "such calls are sent back to the model, a turn each"
@@ -114,22 +118,23 @@ def _words(heard: Heard) -> str:
     return f"{f'{len(calls)} calls, ' if len(calls) > 1 else ''}{how}{', with other code' if changed else ''}"
 
 
-def _as_text(patient: Patient, texts: list[Heard], seen: str, figures: dict[str, object]) -> Row:
-    """Calls that came as text: in the model's own tags the parser is missing, in a fence the model slips."""
-    if any(_NATIVE.search(each.raw) for each in texts):
-        seen = f"no tool parser takes the model's own tags; {seen}"
-        cost = "coder reads such calls itself; a damaged one is lost, and it is told late"
-        return Row(CALLS, Verdict.DEGRADED, seen, cost, _fix(patient), figures=figures)
-    cost = "the model writes calls in its own way; coder reads the usual ones and asks again for others"
-    how = f"{_fix(patient)}; if it is so already, a model that was trained for tools"
-    return Row(CALLS, Verdict.DEGRADED, seen, cost, how, figures=figures)
+async def _own_way(patient: Patient, seen: str, figures: dict[str, object]) -> Row:
+    """Calls in a fence, or in no tags that a parser could know: the model slips, and the server may be in order."""
+    if patient.endpoint.backend.name == "vllm" and _parsed(await _forced(patient)):
+        seen = f"a forced call is made by the server; the model writes others in its own way: {seen}"
+        return Row(CALLS, Verdict.OK, seen, figures=figures | {"parsed": True})
+    seen = f"the model writes calls in its own way, so the server's parser is not put to the test: {seen}"
+    return Row(CALLS, Verdict.NOT_TOLD, seen, fix=_fix(patient), figures=figures | {"parsed": None})
+
+
+async def _forced(patient: Patient) -> Heard:
+    return await _ask(patient, _ONE, tool_choice="required")
 
 
 async def _none(patient: Patient, seen: str) -> Row:
     """No call at all. Where a call can be forced, that tells the model's fault from the server's."""
     if patient.endpoint.backend.name == "vllm":
-        forced = await _ask(patient, _ONE, tool_choice="required")
-        if not _parsed(forced):
+        if not _parsed(await _forced(patient)):
             cost = "the agent cannot work here"
             return Row(
                 CALLS,

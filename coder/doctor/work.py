@@ -13,7 +13,7 @@ from coder.model.load import Load, look
 CANCEL, SPEED = "cancellation", "speed"
 _GRACE = 2.0  # seconds
 _TOGETHER = 8
-_COUNT = "Write the numbers from 1 to 2000 in words, one on each line."
+_STORY = "Tell a story of at least two thousand words about a lighthouse and its keeper."
 
 
 async def cancellation(patient: Patient) -> Row:
@@ -48,7 +48,7 @@ async def cancellation(patient: Patient) -> Row:
 async def speed(patient: Patient) -> Row:
     slow = 0 < patient.rate < 15
     tokens, together = (12, _TOGETHER // 2) if slow else (64, _TOGETHER)
-    alone = await patient.ask(f"{nonce()} {_COUNT}", max_tokens=tokens)
+    alone = await patient.ask(f"{nonce()} {_STORY}", max_tokens=tokens)
     rate = alone.answer.usage.completion / max(alone.last - alone.first, 0.001)
     started = time.monotonic()
     heard = await asyncio.gather(*(_timed(patient, tokens, started) for _ in range(together)))
@@ -84,7 +84,7 @@ async def _left(patient: Patient) -> Load | None:
             some.set()
         return False
 
-    running = asyncio.create_task(patient.ask(f"{nonce()} {_COUNT}", max_tokens=4000, until=enough))
+    running = asyncio.create_task(patient.ask(f"{nonce()} {_STORY}", max_tokens=4000, until=enough))
     waiting = asyncio.create_task(some.wait())
     try:
         await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
@@ -105,7 +105,7 @@ def _quiet(now: Load, before: Load) -> bool:
 
 async def _timed(patient: Patient, tokens: int, origin: float) -> tuple[float, Heard]:
     begun = time.monotonic() - origin
-    return begun, await patient.ask(f"{nonce()} {_COUNT}", max_tokens=tokens)
+    return begun, await patient.ask(f"{nonce()} {_STORY}", max_tokens=tokens)
 
 
 def _side_by_side(spans: list[tuple[float, float]]) -> int:

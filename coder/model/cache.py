@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from coder.model.messages import Usage
 
-LONG = 5000
-"""Tokens from which a prompt should hit every cache: vLLM's blocks for a hybrid model hold about 4,000."""
+LONG = 9000
+"""Tokens from which a prompt should hit every cache: vLLM's blocks for a hybrid model hold up to 8,320."""
 _TURNS = 3
 
 

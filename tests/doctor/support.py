@@ -74,7 +74,7 @@ class Served:
             "divisible by 3": self._budgeted,
             "word OK": self._cached,
             "pass phrase": self._phrase,
-            "1 to 2000": self._long,
+            "a lighthouse": self._long,
         }
 
     # -- calls -------------------------------------------------------------------------------------------------------

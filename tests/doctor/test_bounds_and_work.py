@@ -116,6 +116,16 @@ async def test_the_speed_is_measured_alone_and_with_others(rate: float, requests
     assert len(served.server.requests) == requests
 
 
+async def test_a_slow_server_gets_fewer_and_shorter_requests() -> None:
+    served = Served()
+    async with patient(served) as ill:
+        ill.rate = 3.0
+        row = await speed(ill)
+    assert row.figures["together"] == 4
+    assert served.server
+    assert {request.body["max_tokens"] for request in served.server.requests} == {12}
+
+
 async def test_a_server_with_one_slot_is_said_to_have_one() -> None:
     async with patient(Served(slots=1), backend=Backend("llama.cpp", "b11434")) as ill:
         row = await speed(ill)
