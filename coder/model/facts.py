@@ -42,7 +42,7 @@ def save(endpoint: Endpoint, facts: Facts, *, folder: Path | None = None) -> Pat
     """Write them as a whole or not at all, readable by the user alone; returns the file.
 
     Raises:
-        OSError: the cache folder cannot be written.
+        OSError: the state folder cannot be written.
     """
     import msgspec
 
@@ -77,7 +77,7 @@ def load(endpoint: Endpoint, *, folder: Path | None = None) -> Facts | None:
 def facts_folder() -> Path:
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("coder")) / "servers"
+    return Path(platformdirs.user_state_dir("coder")) / "servers"
 
 
 def _path(endpoint: Endpoint, folder: Path) -> Path:

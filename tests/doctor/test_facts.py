@@ -18,9 +18,9 @@ ENDPOINT = Endpoint("http://somebody:pa55@127.0.0.1:8000/v1", "nemotron", "s3cre
 FOUND = Facts(True, True, False, None, 262_144, 1800.5, ("top_k",))
 
 
-def test_what_was_saved_is_loaded(cache: Path) -> None:
+def test_what_was_saved_is_loaded(state: Path) -> None:
     path = save(ENDPOINT, FOUND)
-    assert path.is_relative_to(cache)
+    assert path.is_relative_to(state)
     assert load(ENDPOINT) == FOUND
 
 
