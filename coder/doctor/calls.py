@@ -119,12 +119,15 @@ def _words(heard: Heard) -> str:
 
 
 async def _own_way(patient: Patient, seen: str, figures: dict[str, object]) -> Row:
-    """Calls in a fence, or in no tags that a parser could know: the model slips, and the server may be in order."""
+    """Calls in a fence, or in no tags that a parser could know: the model slips, and the server may be in order.
+
+    vLLM refuses tools altogether when it has no parser, so one that also makes a forced call has what it needs."""
+    figures = figures | {"parsed": None}
     if patient.endpoint.backend.name == "vllm" and _parsed(await _forced(patient)):
-        seen = f"a forced call is made by the server; the model writes others in its own way: {seen}"
-        return Row(CALLS, Verdict.OK, seen, figures=figures | {"parsed": True})
+        seen = f"tools are taken, and a forced call is made; the model writes others in its own way: {seen}"
+        return Row(CALLS, Verdict.OK, seen, figures=figures)
     seen = f"the model writes calls in its own way, so the server's parser is not put to the test: {seen}"
-    return Row(CALLS, Verdict.NOT_TOLD, seen, fix=_fix(patient), figures=figures | {"parsed": None})
+    return Row(CALLS, Verdict.NOT_TOLD, seen, figures=figures)
 
 
 async def _forced(patient: Patient) -> Heard:
