@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test quick check format bench lock wheel clean
+.PHONY: help demo test test-live quick check format bench lock wheel clean
 
 help:  ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,11 @@ demo: $(READY)  ## From nothing to a fixed test: sample repository, real model, 
 test: $(READY)  ## All tests, on real parts: Docker, bubblewrap, a real model
 	@bash tests/prepare.sh $(BIN)/python
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-live: $(READY)  ## The client on real servers, llama.cpp and vLLM; an hour at most
+	@$(BIN)/python -m coder.model.weights >/dev/null
+	@bash tests/live/vllm_cpu.sh install >/dev/null || echo "test-live: vLLM could not be installed" >&2
+	@CODER_TEST_LIVE=1 timeout --foreground 3600 $(BIN)/python -m pytest tests/live -s $(ARGS)
 
 quick: $(READY)  ## The tests that need neither Docker nor a model
 	@$(BIN)/python -m pytest -m "not docker and not model" $(ARGS)

@@ -1,0 +1,71 @@
+"""`coder doctor` on real servers: it names each fault and its flag where they were started wrongly, and finds nothing
+wrong where they were not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.servers import Server
+from tests.live.support import report
+
+FAULTS = {
+    "llama.cpp-faulty": {
+        "reasoning": "--reasoning-format",
+        "prefix cache": "--no-cache-prompt",
+        "context": "-c",
+    },
+    "llama.cpp-no-jinja": {"tool calls": "--jinja"},
+    "vllm-faulty": {
+        "tool calls": "--enable-auto-tool-choice --tool-call-parser qwen3_coder",
+        "reasoning": "--reasoning-parser nemotron_v3",
+        "prefix cache": "--enable-prefix-caching",
+        "context": "--max-model-len",
+    },
+}
+"""What each wrongly started server has, and a part of the cure that must be named."""
+
+
+def examined(server: Server, tmp_path: Path) -> tuple[int, dict[str, Any]]:
+    command = [sys.executable, "-m", "coder", "doctor", "--base-url", server.base_url, "--json"]
+    done = subprocess.run(
+        [*command, "--timeout", "600"],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+        cwd=tmp_path,
+    )
+    told = json.loads(done.stdout)
+    for row in told["rows"]:
+        report(
+            f"{server.kind} doctor: {row['verdict']:<9} {row['probe']}: {row['seen'][:110]} {row['fix'][:80]}"
+        )
+    return done.returncode, told
+
+
+@pytest.mark.live("llama.cpp", "llama.cpp-nemotron", "vllm-nemotron")
+def test_a_healthy_server_is_found_healthy(server: Server, tmp_path: Path) -> None:
+    status, told = examined(server, tmp_path)
+    ill = [row for row in told["rows"] if row["verdict"] in ("degraded", "broken")]
+    assert ill == []
+    assert status == 0
+    sure = {row["probe"] for row in told["rows"] if row["verdict"] == "ok"}
+    assert sure >= {"server", "streaming", "cancellation", "prefix cache", "context", "speed"}
+
+
+@pytest.mark.live(*FAULTS)
+def test_each_fault_of_a_wrongly_started_server_is_named_with_its_flag(
+    server: Server, kind: str, tmp_path: Path
+) -> None:
+    status, told = examined(server, tmp_path)
+    rows = {row["probe"]: row for row in told["rows"]}
+    for probe, flag in FAULTS[kind].items():
+        assert rows[probe]["verdict"] in ("degraded", "broken"), probe
+        assert flag in rows[probe]["fix"], probe
+    assert status == 1
