@@ -110,7 +110,7 @@ async def client(server: Server) -> AsyncIterator[ModelClient]:
 def _name_what_died(request: pytest.FixtureRequest) -> Iterator[None]:
     """When a server died under a test that did not kill it, show its log."""
     yield
-    server = request.node.funcargs.get("server")
+    server = (request.node.funcargs or {}).get("server")
     if server is not None and not server.alive and "test_death" not in request.node.nodeid:
         time.sleep(0.2)
         print(f"{server.kind} died:\n{server.log_end()}", flush=True)

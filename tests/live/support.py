@@ -84,3 +84,13 @@ def endless(server: Server) -> dict[str, Any]:
     if server.vllm:
         return {"structured_outputs": {"regex": "[a-z ]+"}, "min_tokens": 4000}
     return {"grammar": "root ::= [a-z ]+", "ignore_eos": True}
+
+
+def ceaseless(server: Server, answer: str) -> dict[str, Any]:
+    """vLLM's request fields for a thought that ends by its budget alone, and the one possible answer after it.
+
+    The end tokens and the other tokens of Qwen's format that would not be seen are ruled out; a complete answer ends
+    all the same.
+    """
+    unseen = [number for number in range(151643, 151665) if number not in (151657, 151658)]
+    return forced(server, answer) | {"logit_bias": dict.fromkeys(map(str, unseen), -100)}

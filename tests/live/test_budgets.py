@@ -18,7 +18,7 @@ from coder.model.client import ModelClient
 from coder.model.messages import Reply
 from coder.model.thinking import Thinking
 from tests.live.servers import Server
-from tests.live.support import Heard, asking, client_of, report
+from tests.live.support import Heard, asking, ceaseless, client_of, report
 
 pytestmark = pytest.mark.live("llama.cpp-nemotron", "vllm-nemotron")
 TOPICS = {
@@ -66,7 +66,7 @@ class Run:
 @pytest.mark.parametrize("held_by", ["server", "client"])
 async def test_no_thought_is_longer_than_its_budget(server: Server, held_by: str) -> None:
     # vLLM's constraint begins after the thought; llama.cpp's would begin with it
-    extra: dict[str, Any] = {"structured_outputs": {"choice": ["done"]}} if server.vllm else {}
+    extra: dict[str, Any] = ceaseless(server, "done") if server.vllm else {}
     client = await client_of(server, **extra)
     if held_by == "client":
         client._refusals.fields.update(FIELDS)

@@ -11,7 +11,7 @@ from coder.model.client import ModelClient
 from coder.model.messages import ToolCall
 from coder.model.thinking import Thinking
 from tests.live.servers import Server
-from tests.live.support import BASH, OFF, ask, asking, forced, report
+from tests.live.support import BASH, OFF, ask, asking, ceaseless, forced, report
 
 VLLM = pytest.mark.live("vllm", "vllm-nemotron")
 EVERY = pytest.mark.live
@@ -63,13 +63,16 @@ async def test_a_required_call_comes_from_the_model_itself(server: Server, clien
         max_tokens=120,
         thinking=OFF,
     )
+    report(f"{server.kind}: required calls {[(call.name, call.arguments) for call in reply.calls]}")
     assert reply.calls
-    assert all(isinstance(command, str) for command in commands(reply.calls))
+    assert {call.name for call in reply.calls} == {"bash"}
+    if not server.nemotron:  # vLLM holds JSON calls to the schema; of XML ones it forces the name alone
+        assert all(isinstance(command, str) for command in commands(reply.calls))
 
 
 @pytest.mark.live("vllm-nemotron")
 async def test_a_call_after_a_thought(server: Server, client: ModelClient) -> None:
-    extra = forced(server, written(server, "ls"))
+    extra = ceaseless(server, written(server, "ls"))
     reply = await ask(
         client,
         *asking("Explain in 100 words how to list files."),

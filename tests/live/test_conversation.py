@@ -13,7 +13,7 @@ from coder.model.client import ModelClient
 from coder.model.messages import Delta
 from coder.model.thinking import Thinking
 from tests.live.servers import Server
-from tests.live.support import OFF, Heard, ask, asking, endless, forced, report
+from tests.live.support import OFF, Heard, ask, asking, ceaseless, endless, forced, report
 
 pytestmark = pytest.mark.live
 SENTENCE = "All 12 tests pass; `parse()` was wrong at x < 0."
@@ -23,7 +23,7 @@ async def test_the_server_is_recognised(server: Server, client: ModelClient) -> 
     endpoint = client.endpoint
     assert endpoint.backend.name == server.kind.partition("-")[0]
     assert endpoint.model == server.model
-    assert endpoint.context_length == (8192 if server.vllm else 16384)
+    assert endpoint.context_length == 16384
     assert client.profile.name == ("nemotron-3-super" if server.nemotron else "small-coder")
     if server.vllm:  # the embedded llama.cpp does not know its own version
         assert re.fullmatch(r"0\.32\.0.*", endpoint.backend.version)
@@ -59,7 +59,7 @@ async def test_a_thought_is_kept_apart_from_the_answer(server: Server, client: M
     if (
         server.vllm
     ):  # these weights never close a thought: the budget does, and the constraint begins after it
-        extra, thinking = forced(server, "blue"), Thinking(12)
+        extra, thinking = ceaseless(server, "blue"), Thinking(12)
     else:
         extra, thinking = forced(server, "The sky is clear.\n</think>\nblue"), Thinking("full")
     heard = Heard()
