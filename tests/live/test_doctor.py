@@ -56,7 +56,7 @@ def test_a_healthy_server_is_found_healthy(server: Server, tmp_path: Path) -> No
     assert ill == []
     assert status == 0
     sure = {row["probe"] for row in told["rows"] if row["verdict"] == "ok"}
-    assert sure >= {"server", "streaming", "cancellation", "prefix cache", "context", "speed"}
+    assert sure >= {"server", "prefix cache", "context"}, "what does not depend on what the weights can"
 
 
 @pytest.mark.live(*FAULTS)
