@@ -46,16 +46,17 @@ class Heard:
     raw: str = ""
     reasoning: str = ""
     reasoning_field: str = ""
+    ended: float = 0.0
     reply: Reply | None = None
 
     @property
     def first(self) -> float:
-        """Seconds to the first piece."""
-        return self.times[0] if self.times else 0.0
+        """Seconds to the first piece, or to the end of an answer that had none."""
+        return self.times[0] if self.times else self.ended
 
     @property
     def last(self) -> float:
-        return self.times[-1] if self.times else 0.0
+        return self.times[-1] if self.times else self.ended
 
     @property
     def answer(self) -> Reply:
@@ -155,6 +156,7 @@ class Patient:
                 heard.take(chunk, time.monotonic() - started)
                 if until and until(heard):
                     return heard
+        heard.ended = time.monotonic() - started
         heard.assembler.rest()
         functions = {tool["function"]["name"]: tool["function"]["parameters"] for tool in tools}
         heard.reply = heard.assembler.reply(

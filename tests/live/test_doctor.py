@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.live.servers import Server
-from tests.live.support import report
+from tests.live.support import forced, report
 
 FAULTS = {
     "llama.cpp-faulty": {
@@ -31,10 +31,14 @@ FAULTS = {
 """What each wrongly started server has, and a part of the cure that must be named."""
 
 
-def examined(server: Server, tmp_path: Path) -> tuple[int, dict[str, Any]]:
-    command = [sys.executable, "-m", "coder", "doctor", "--base-url", server.base_url, "--json"]
+THOUGHT = "I look at it from this side, and then I look at it from the other side.\n</think>\nyes"
+"""What the weights, which never learnt to close a thought, are made to answer where the server should see a thought."""
+
+
+def examined(server: Server, tmp_path: Path, *flags: str) -> tuple[int, dict[str, Any]]:
+    command = [sys.executable, "-m", "coder", "doctor", "--base-url", server.base_url, "--json", *flags]
     done = subprocess.run(
-        [*command, "--timeout", "600"],
+        [*command, "--timeout", "400"],
         capture_output=True,
         text=True,
         timeout=900,
@@ -63,9 +67,24 @@ def test_a_healthy_server_is_found_healthy(server: Server, tmp_path: Path) -> No
 def test_each_fault_of_a_wrongly_started_server_is_named_with_its_flag(
     server: Server, kind: str, tmp_path: Path
 ) -> None:
-    status, told = examined(server, tmp_path)
+    flags = ["--profile", str(_thinking(server, tmp_path))] if server.nemotron else []
+    status, told = examined(server, tmp_path, *flags)
     rows = {row["probe"]: row for row in told["rows"]}
     for probe, flag in FAULTS[kind].items():
         assert rows[probe]["verdict"] in ("degraded", "broken"), probe
         assert flag in rows[probe]["fix"], probe
     assert status == 1
+
+
+def _thinking(server: Server, folder: Path) -> Path:
+    """A profile with which every answer is a thought and its end."""
+    fields = "".join(f"{name} = {_toml(value)}\n" for name, value in forced(server, THOUGHT).items())
+    profile = folder / "thinking.toml"
+    profile.write_text(f'base = "nemotron-3-super"\n\n[extra]\n{fields}')
+    return profile
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + "}"
+    return json.dumps(value)
