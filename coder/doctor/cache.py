@@ -80,13 +80,18 @@ def _size(patient: Patient, found: figures.Figures) -> int:
     """Tokens of a long prompt here: more than a block of the cache, and read in a few seconds."""
     block = found.label("vllm:cache_config_info", "block_size")
     wanted = _TOKENS
-    if patient.profile.dialect == "nemotron" and not block:
+    if _in_blocks(patient) and not block:
         wanted = _HYBRID
     if block.isdigit():
         wanted = max(_TOKENS, int(block) * 5 // 4)
     quick = int(patient.prefill * _READING) if patient.prefill else wanted
     room = (patient.endpoint.context_length or 8192) // 3
     return max(256, min(wanted, quick, room))
+
+
+def _in_blocks(patient: Patient) -> bool:
+    """Whether only whole blocks of a hybrid model are remembered; llama.cpp remembers to the token."""
+    return patient.profile.dialect == "nemotron" and patient.endpoint.backend.name != "llama.cpp"
 
 
 def _faster(cold: Heard, warm: Heard) -> bool:
@@ -97,9 +102,7 @@ def _missing(patient: Patient, found: figures.Figures, seen: str, told: dict[str
     """No hit at all: the cache is off, unless this prompt was shorter than one block of it."""
     read = told["prompt"]
     block = found.label("vllm:cache_config_info", "block_size")
-    least = (
-        int(block) if block.isdigit() else _HYBRID * 5 // 6 if patient.profile.dialect == "nemotron" else 0
-    )
+    least = int(block) if block.isdigit() else _HYBRID * 5 // 6 if _in_blocks(patient) else 0
     off = found.label("vllm:cache_config_info", "enable_prefix_caching") == "False"
     if not off and isinstance(read, int) and read < least:
         how = fix(Fault.CACHE_SHORT, patient.endpoint.backend, patient.profile)

@@ -12,6 +12,7 @@ from coder.model.load import Load, look
 
 CANCEL, SPEED = "cancellation", "speed"
 _GRACE = 2.0  # seconds
+_FEW = 5  # tokens
 _TOGETHER = 8
 _STORY = "Tell a story of at least two thousand words about a lighthouse and its keeper."
 
@@ -49,7 +50,10 @@ async def speed(patient: Patient) -> Row:
     slow = 0 < patient.rate < 15
     tokens, together = (12, _TOGETHER // 2) if slow else (64, _TOGETHER)
     alone = await patient.ask(f"{nonce()} {_STORY}", max_tokens=tokens)
-    rate = alone.answer.usage.completion / max(alone.last - alone.first, 0.001)
+    written = alone.answer.usage.completion
+    if written < _FEW:
+        return Row(SPEED, Verdict.NOT_TOLD, f"the answer had only {written} tokens: too short to tell")
+    rate = written / max(alone.last - alone.first, 0.001)
     started = time.monotonic()
     heard = await asyncio.gather(*(_timed(patient, tokens, started) for _ in range(together)))
     wall = time.monotonic() - started
