@@ -113,7 +113,8 @@ def _name_what_died(request: pytest.FixtureRequest) -> Iterator[None]:
     server = (request.node.funcargs or {}).get("server")
     if server is not None and not server.alive and "test_death" not in request.node.nodeid:
         time.sleep(0.2)
-        print(f"{server.kind} died:\n{server.log_end()}", flush=True)
+        status = server.process.poll()
+        print(f"{server.kind} died with status {status}:\n{server.log_end()}", flush=True)
 
 
 def _place(item: pytest.Item) -> tuple[int, bool, int]:

@@ -16,7 +16,7 @@ from tests.live.servers import Server
 FIGURES: list[str] = []
 """What was measured; printed at the end of the run."""
 OFF = Thinking("off")
-IMPATIENT = Retries(busy=3, broken=1, loading=60.0, base=0.1, cap=0.5)
+IMPATIENT = Retries(busy=3, broken=1, loading=60.0, restart=5.0, base=0.1, cap=0.5)
 BASH = {
     "type": "function",
     "function": {
@@ -46,10 +46,10 @@ class Heard:
 
 
 async def client_of(server: Server, retries: Retries | None = None, **extra: Any) -> ModelClient:
-    """A client at temperature 0 with additional request fields."""
+    """A client at temperature 0 with additional request fields; a server that dies is an error soon."""
     endpoint, profile = await connect(server.base_url, None, None)
     profile = replace(profile, temperature=0.0, top_p=None, extra=extra)
-    return ModelClient(endpoint, profile, retries=retries)
+    return ModelClient(endpoint, profile, retries=retries or IMPATIENT)
 
 
 async def ask(client: ModelClient, *conversation: Message, extra: dict[str, Any], **wanted: Any) -> Reply:
