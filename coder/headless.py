@@ -158,12 +158,16 @@ def _described_answer(event: events.AssistantMessage, verbose: bool) -> str:
 def _counts(event: events.AssistantMessage) -> str:
     """What the answer cost: the prompt and how much of it was cached, the answer and how much of it was thought."""
     spent = event.spent
-    cached = f" ({100 * spent.cached_tokens // spent.prompt_tokens} % cached)" if spent.cached_tokens else ""
+    cached = f" ({_cached(spent)} cached)" if spent.cached_tokens else ""
     counts = f"{spent.prompt_tokens}{cached} → {spent.completion_tokens} tokens"
     if spent.thinking_tokens or event.allowed:
         allowed = f" of {event.allowed}" if event.allowed else ""
         counts += f", thought {spent.thinking_tokens}{allowed}{', cut' if spent.thinking_cuts else ''}"
     return f"{counts}, {event.seconds:.1f} s"
+
+
+def _cached(spent: events.Spent) -> str:
+    return f"{100 * spent.cached_tokens // spent.prompt_tokens} %"
 
 
 def _described_tool(event: events.ToolFinished, verbose: bool) -> str:
@@ -239,11 +243,7 @@ def _costs(finished: RunFinished) -> list[str]:
     spent = finished.spent
     if not spent.requests:
         return []
-    cached = (
-        f", {100 * spent.cached_tokens // spent.prompt_tokens} % of them cached"
-        if spent.cached_tokens
-        else ""
-    )
+    cached = f", {_cached(spent)} of them cached" if spent.cached_tokens else ""
     lines = [
         f"  tokens: {spent.prompt_tokens} read{cached}, {spent.completion_tokens} written in {spent.turns} turns"
     ]

@@ -7,6 +7,7 @@ import secrets
 from coder.doctor import figures
 from coder.doctor.patient import Heard, Patient, filler, nonce
 from coder.doctor.verdict import Row, Verdict
+from coder.model.figures import Figures
 from coder.model.fixes import Fault, fix
 
 CACHE, CANARY = "prefix cache", "cache canary"
@@ -76,7 +77,7 @@ async def canary(patient: Patient) -> Row:
     return Row(CANARY, Verdict.NOT_TOLD, seen, figures=told)
 
 
-def _size(patient: Patient, found: figures.Figures) -> int:
+def _size(patient: Patient, found: Figures) -> int:
     """Tokens of a long prompt here: more than a block of the cache, and read in a few seconds."""
     block = found.label("vllm:cache_config_info", "block_size")
     wanted = _TOKENS
@@ -98,7 +99,7 @@ def _faster(cold: Heard, warm: Heard) -> bool:
     return cold.first > 0.3 and warm.first < 0.5 * cold.first
 
 
-def _missing(patient: Patient, found: figures.Figures, seen: str, told: dict[str, object]) -> Row:
+def _missing(patient: Patient, found: Figures, seen: str, told: dict[str, object]) -> Row:
     """No hit at all: the cache is off, unless this prompt was shorter than one block of it."""
     read = told["prompt"]
     block = found.label("vllm:cache_config_info", "block_size")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from coder.doctor import figures
 from coder.doctor.patient import Patient
 from coder.doctor.verdict import Row, Verdict
+from coder.model.figures import Figures
 from coder.model.fixes import Fault, fix
 
 NAME = "server"
@@ -27,7 +28,7 @@ async def server(patient: Patient) -> Row:
     return Row(NAME, Verdict.DEGRADED, f"{seen}; {known}", costs, fixes, figures=told)
 
 
-def _traps(patient: Patient, found: figures.Figures) -> list[tuple[Fault, str]]:
+def _traps(patient: Patient, found: Figures) -> list[tuple[Fault, str]]:
     """What is wrong by the version and the published configuration alone, each with its cost."""
     backend, out = patient.endpoint.backend, []
     if backend.name != "vllm":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from coder.model import wire
 from coder.model.endpoint import Endpoint
+from coder.model.figures import Figures
 
 LOOK_SECONDS = 5.0
 # Prometheus names: vLLM (v1/metrics/loggers.py), SGLang (metrics_collector.py), llama.cpp (tools/server).
@@ -57,9 +57,13 @@ def _read(answer: wire.Answer) -> Load | None:
     """Prometheus text, llama.cpp's list of slots, or TensorRT-LLM's list of iterations."""
     data = answer.json()
     if not isinstance(data, list):
-        text = answer.body.decode("utf-8", "replace")
-        running = _sum(text, _RUNNING)
-        return None if running is None else Load(running=running, waiting=_sum(text, _WAITING))
+        figures = Figures(answer.body.decode("utf-8", "replace"))
+        running, waiting = figures.sum(*_RUNNING), figures.sum(*_WAITING)
+        return (
+            None
+            if running is None
+            else Load(True, round(running), None if waiting is None else round(waiting))
+        )
     entries = [entry for entry in data if isinstance(entry, dict)]
     if entries and "is_processing" in entries[0]:
         return Load(running=sum(entry.get("is_processing") is True for entry in entries))
@@ -67,10 +71,3 @@ def _read(answer: wire.Answer) -> Load | None:
         queued = entries[-1].get("numQueuedRequests")
         return Load(running=active, waiting=queued if isinstance(queued, int) else None)
     return None
-
-
-def _sum(text: str, names: tuple[str, ...]) -> int | None:
-    """The sum of a figure over all its labels (engines, models); None when it is not there."""
-    wanted = "|".join(map(re.escape, names))
-    found = re.findall(rf"^(?:{wanted})(?:\{{[^\n]*\}})?\s+([0-9.eE+]+)\s*$", text, re.MULTILINE)
-    return round(sum(map(float, found))) if found else None

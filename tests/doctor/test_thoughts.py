@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
+from coder.doctor.patient import Patient
 from coder.doctor.thoughts import budget, reasoning
 from coder.doctor.verdict import Row, Verdict
 from coder.model.backends import Backend
@@ -62,10 +65,10 @@ async def test_a_model_that_did_not_think_tells_nothing() -> None:
 
 
 @pytest.mark.parametrize("probe", [reasoning, budget])
-async def test_a_profile_without_thoughts_asks_nothing(probe: type) -> None:
+async def test_a_profile_without_thoughts_asks_nothing(probe: Callable[[Patient], Awaitable[Row]]) -> None:
     served = Served()
     async with patient(served, SMALL) as ill:
-        row = await probe(ill)  # type: ignore[misc]
+        row = await probe(ill)
     assert row.verdict is Verdict.NOT_TOLD
     assert served.server
     assert served.server.requests == []

@@ -8,7 +8,7 @@ from typing import Any
 from coder.model import messages
 from coder.model.client import ModelClient
 from coder.model.endpoint import connect
-from coder.model.messages import Delta, Message, Reply
+from coder.model.messages import Message, Reply
 from coder.model.retry import Retries
 from coder.model.thinking import Thinking
 from tests.live.servers import Server
@@ -29,20 +29,6 @@ BASH = {
         },
     },
 }
-
-
-class Heard:
-    """What the client's listeners heard."""
-
-    def __init__(self) -> None:
-        self.deltas: list[Delta] = []
-        self.retries: list[str] = []
-
-    async def on_delta(self, delta: Delta) -> None:
-        self.deltas.append(delta)
-
-    async def on_retry(self, words: str) -> None:
-        self.retries.append(words)
 
 
 async def client_of(server: Server, retries: Retries | None = None, **extra: Any) -> ModelClient:

@@ -18,7 +18,8 @@ from coder.model.client import ModelClient
 from coder.model.messages import Reply
 from coder.model.thinking import Thinking
 from tests.live.servers import Server
-from tests.live.support import Heard, asking, ceaseless, client_of, report
+from tests.live.support import asking, ceaseless, client_of, report
+from tests.model.support import Heard
 
 pytestmark = pytest.mark.live("llama.cpp-nemotron", "vllm-nemotron")
 TOPICS = {

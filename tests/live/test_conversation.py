@@ -13,7 +13,8 @@ from coder.model.client import ModelClient
 from coder.model.messages import Delta
 from coder.model.thinking import Thinking
 from tests.live.servers import Server
-from tests.live.support import OFF, Heard, ask, asking, ceaseless, endless, forced, report
+from tests.live.support import OFF, ask, asking, ceaseless, endless, forced, report
+from tests.model.support import Heard
 
 pytestmark = pytest.mark.live
 SENTENCE = "All 12 tests pass; `parse()` was wrong at x < 0."

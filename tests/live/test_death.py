@@ -10,7 +10,8 @@ from coder.errors import ModelUnavailable, StreamBroken
 from coder.model.messages import Delta
 from coder.model.retry import Retries
 from tests.live.servers import Farm
-from tests.live.support import IMPATIENT, OFF, Heard, asking, client_of, endless, report
+from tests.live.support import IMPATIENT, OFF, asking, client_of, endless, report
+from tests.model.support import Heard
 
 pytestmark = pytest.mark.live
 

@@ -13,7 +13,8 @@ from coder.model.endpoint import Endpoint, connect
 from coder.model.profile import match_profile
 from coder.model.retry import Retries
 from tests.live.servers import Farm
-from tests.live.support import OFF, Heard, asking
+from tests.live.support import OFF, asking
+from tests.model.support import Heard
 
 pytestmark = pytest.mark.live
 # vLLM opens its port late: while it loads, connections are refused, as if no server were there.
