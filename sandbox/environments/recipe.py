@@ -1,0 +1,61 @@
+"""The two plain facts of an environment: how it would be set up, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PLACE = "/opt/coder/env"
+"""Where an environment lies inside every sandbox: writable while it is set up, read-only ever after."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a project's dependencies are set up. Nothing of it has run yet; everything in it may be hostile."""
+
+    source: str
+    """What it was read from, for people: `pyproject.toml and uv.lock`, `.devcontainer/devcontainer.json`."""
+    toolchain: str = ""
+    """The language whose programs the steps need: python, node, rust, go or java; empty when the image brings all."""
+    image: str = ""
+    """The image to start from; empty for the one that this program makes for the toolchain."""
+    dockerfile: str = ""
+    """A Dockerfile of the repository that makes the image, relative to its root."""
+    context: str = "."
+    """The directory that the Dockerfile is built in, relative to the repository's root."""
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
+    """The stage of the Dockerfile; empty for the last."""
+    steps: tuple[str, ...] = ()
+    """Shell commands, one after the other, in a copy of the repository, as an ordinary user, with a network.
+
+    What they make for later must lie in `PLACE`, which is also in their variable CODER_ENV.
+    """
+    inputs: tuple[str, ...] = ()
+    """Files of the repository that decide what comes of the steps (lock files before manifests)."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables for the steps and for every later command."""
+    path: tuple[str, ...] = ()
+    """Directories inside for the front of PATH."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Symbolic links in the workspace, such as `node_modules`, and where inside they lead. Never part of a patch."""
+    python: str = ""
+    """The interpreter for tests inside; empty when the project has none of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What a set-up made, as sandboxes show it. One of `image` (Docker) and `directory` (bubblewrap) is given."""
+
+    key: str
+    """Names the recipe, its inputs, the platform and the backend: another key, another environment."""
+    why: str
+    """Which it is and why, as one sentence."""
+    image: str = ""
+    directory: Path | None = None
+    """Shown read-only at `PLACE`."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    path: tuple[str, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    python: str = ""
