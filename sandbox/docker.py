@@ -42,6 +42,7 @@ class Docker:
     """
 
     name = "docker"
+    runs = True
 
     def __init__(self, workspace: Workspace, policy: Policy, *, image: str, host: str | None = None) -> None:
         self.workspace = workspace

@@ -16,6 +16,7 @@ from coder.config import Config
 from coder.errors import NoSandbox, UsageError
 from sandbox.base import Policy, Sandbox
 from sandbox.errors import SandboxError
+from sandbox.nothing import Nothing
 from sandbox.owner import is_gone, me
 from sandbox.repository import Repository
 from sandbox.toolchain import Toolchain, detect
@@ -37,7 +38,7 @@ def sweep(runs: Path) -> None:
 
 
 def _copies(state: Path) -> Iterator[Path]:
-    for pattern in ("workspace", "shadow.git", "rules", "clean-*"):
+    for pattern in ("workspace", "shadow.git", "rules", "clean-*", "scratch-*"):
         yield from state.glob(pattern)
 
 
@@ -71,6 +72,13 @@ class Site:
     async def why(self) -> str:
         """Which sandbox was chosen and why, in a sentence."""
         return (await self._opened())[1]
+
+    async def unusable(self) -> NoSandbox | None:
+        """Why no command can run here; None when they can."""
+        sandbox = await self.sandbox()
+        if not isinstance(sandbox, Nothing):
+            return None
+        return NoSandbox(str(sandbox.problem), hint=sandbox.problem.hint)
 
     async def python(self) -> str:
         """The interpreter for tests, as the sandbox sees it."""
