@@ -20,6 +20,7 @@ from sandbox.http_head import MAX_HEAD
 LOOKUP_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
 _LOOKUPS = 4
+_MOST_TRIED = 6
 _LOOPBACK: frozenset[Address] = frozenset((ip_address("127.0.0.1"), ip_address("::1")))
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -155,7 +156,7 @@ class Route:
     async def connect(self) -> Streams:
         """Raises Unreachable. Nothing is looked up again."""
         problem = "it has no address"
-        for address in self.addresses:
+        for address in self.addresses[:_MOST_TRIED]:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     return await asyncio.open_connection(str(address), self.port, limit=MAX_HEAD)

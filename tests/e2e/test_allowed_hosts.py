@@ -57,6 +57,29 @@ def test_a_named_host_is_reached_and_every_attempt_is_told(
     assert "The user can allow it with --allow-host evil.test" in output
 
 
+NEEDS_A_HOST = """import http.client
+
+
+def test_needs_a_host():
+    proxy = http.client.HTTPConnection("127.0.0.1", 3128, timeout=10)
+    proxy.request("GET", "http://{host}/hello")
+    assert proxy.getresponse().read() == b"hello"
+"""
+
+
+def test_what_a_test_needs_is_there_before_and_after(repository: Path, coder: Coder, tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "hello").write_text("hello")
+    with file_server(files) as port:
+        (repository / "test_host.py").write_text(NEEDS_A_HOST.format(host=f"127.0.0.1:{port}"))
+        with scripted([TEST, EDIT, TEST, SUBMIT]) as server:
+            done = coder(server, "--sandbox", "bubblewrap", "--allow-host", f"127.0.0.1:{port}")
+    assert done.exit == 0, done.stderr
+    assert done.result["evidence"]["tests_before"]["failing"] == ["test_calc.py::test_add"]
+    assert done.result["evidence"]["tests_after"]["passed"] == 3
+
+
 def test_nothing_is_said_of_a_network_where_none_was_asked_for(repository: Path, coder: Coder) -> None:
     with scripted([TEST, EDIT, TEST, SUBMIT]) as server:
         done = coder(server, "--sandbox", "bubblewrap")

@@ -19,9 +19,10 @@ import docker
 import pytest
 
 from sandbox.base import Sandbox
-from sandbox.container import DOOR
+from sandbox.container import DOOR, reap
+from sandbox.engine import Engine
 from sandbox.errors import SandboxUnavailable
-from sandbox.gate import Gate, check
+from sandbox.gate import Gate, check, is_foreign
 from sandbox.listener import ADDRESS
 from sandbox.network import Network
 from tests.conftest import IMAGE
@@ -126,6 +127,11 @@ async def test_only_the_listening_socket_of_the_proxys_address_is_taken(tmp_path
     os.close(write)
 
 
+async def test_a_socket_of_our_own_network_is_known_as_such() -> None:
+    with socket.socket() as it:
+        assert not is_foreign(it)
+
+
 async def test_nothing_or_a_wrong_socket_through_the_door_is_an_error_and_recorded() -> None:
     network = Network(["outside.test"], environ={})
     await network.start()
@@ -177,6 +183,36 @@ async def test_whoever_kept_the_socket_cannot_block_us() -> None:
     kept.close()
     await asyncio.sleep(0.1)
     assert not [thread for thread in threading.enumerate() if thread.name == "gate"]
+
+
+async def test_clients_that_keep_coming_do_not_keep_the_next_command_waiting() -> None:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    address = listener.getsockname()
+
+    async def serve(connection: socket.socket) -> None:
+        with connection:
+            await asyncio.sleep(60)
+
+    gate = Gate(listener, serve)
+    stop = threading.Event()
+
+    def hammer() -> None:
+        while not stop.is_set():
+            with contextlib.suppress(OSError):
+                socket.create_connection(address, timeout=1).close()
+
+    thread = threading.Thread(target=hammer)
+    thread.start()
+    try:
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+            await asyncio.wait_for(gate.drop(), 5)
+        await asyncio.wait_for(gate.close(), 5)
+    finally:
+        stop.set()
+        await asyncio.to_thread(thread.join)
 
 
 # Images and users
@@ -290,6 +326,12 @@ def test_an_ordinary_user_needs_no_help_from_root(tmp_path: Path) -> None:
     assert "403 coder: evil.test:80 is refused" in done.stdout
 
 
+async def reap_now() -> None:
+    engine = await Engine.connect(None)
+    await reap(engine)
+    engine.close()
+
+
 KILLED = """
 import asyncio, sys
 from pathlib import Path
@@ -318,6 +360,8 @@ def test_of_a_killed_program_no_door_and_no_socket_is_left(kind: str, tmp_path: 
         assert program.stdout.readline() == b"connected\n"
         program.send_signal(signal.SIGKILL)
     assert list(tmp_path.rglob("door-*")) == []
+    if kind == "docker":
+        asyncio.run(reap_now())
     if kind == "bubblewrap":
         deadline = time.monotonic() + 20
         while subprocess.run(["pgrep", "-f", "sleep 1077[.]1"], capture_output=True).stdout:
