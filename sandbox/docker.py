@@ -45,6 +45,7 @@ class Docker:
     """
 
     name = "docker"
+    runs = True
 
     def __init__(
         self,

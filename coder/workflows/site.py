@@ -17,6 +17,7 @@ from coder.errors import NoSandbox, UsageError
 from sandbox.base import Policy, Sandbox
 from sandbox.errors import SandboxError
 from sandbox.network import Attempt, Network
+from sandbox.nothing import Nothing
 from sandbox.owner import is_gone, me
 from sandbox.repository import Repository
 from sandbox.toolchain import Toolchain, detect
@@ -87,6 +88,13 @@ class Site:
     async def why(self) -> str:
         """Which sandbox was chosen and why, in a sentence."""
         return (await self._opened())[1]
+
+    async def unusable(self) -> NoSandbox | None:
+        """Why no command can run here; None when they can."""
+        sandbox = await self.sandbox()
+        if not isinstance(sandbox, Nothing):
+            return None
+        return NoSandbox(str(sandbox.problem), hint=sandbox.problem.hint)
 
     async def python(self) -> str:
         """The interpreter for tests, as the sandbox sees it."""
@@ -179,4 +187,6 @@ class Site:
         except SandboxError as error:
             raise NoSandbox(str(error), hint=error.hint) from error
         self._sandboxes.append(sandbox)
-        return sandbox, f"{why} Network: {self._network.promise}." if self._network else why
+        if self._network is not None and sandbox.name != "none":
+            why = f"{why} Network: {self._network.promise}."
+        return sandbox, why
