@@ -34,6 +34,7 @@ _SHARED = [
     click.option("--strategy", type=click.Choice(["auto", "agent", "repair"]), help="How to work; the profile decides."),
     click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "none"]), help="Where commands run."),
     click.option("--image", help="The Docker image that commands run in."),
+    click.option("--allow-host", "allow_hosts", multiple=True, metavar="HOST[:PORT]", help="Let commands reach this host by HTTP(S), also *.DOMAIN; may be given again."),
     click.option("--unsafe-no-sandbox", is_flag=True, help="Run commands on this machine, as you. For machines that are thrown away."),
     click.option("--test", metavar="CMD", help="The test command; pytest otherwise."),
     click.option("--max-turns", type=int, metavar="N", help="Cap on model requests."),

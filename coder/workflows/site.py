@@ -16,6 +16,7 @@ from coder.config import Config
 from coder.errors import NoSandbox, UsageError
 from sandbox.base import Policy, Sandbox
 from sandbox.errors import SandboxError
+from sandbox.network import Attempt, Network
 from sandbox.nothing import Nothing
 from sandbox.owner import is_gone, me
 from sandbox.repository import Repository
@@ -38,17 +39,27 @@ def sweep(runs: Path) -> None:
 
 
 def _copies(state: Path) -> Iterator[Path]:
-    for pattern in ("workspace", "shadow.git", "rules", "clean-*", "scratch-*"):
+    for pattern in ("workspace", "shadow.git", "rules", "clean-*", "scratch-*", "door-*"):
         yield from state.glob(pattern)
 
 
 class Site:
     """Opens sandboxes on demand; everything is gone after `close`. Raises NoSandbox."""
 
-    def __init__(self, repository: Repository, state: Path, config: Config) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        state: Path,
+        config: Config,
+        *,
+        on_attempt: Callable[[Attempt], None] | None = None,
+    ) -> None:
+        """`on_attempt` is told what commands ask of the network, where the configuration allows any host."""
         self.repository = repository
         self.state = state
         self.config = config
+        # the same for the model's sandbox and for clean ones: what it needs to fail, a test needs to pass
+        self._network = Network(config.allow_hosts, on_attempt=on_attempt) if config.allow_hosts else None
         self._sandboxes: list[Sandbox] = []
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
@@ -60,6 +71,11 @@ class Site:
         """Whether there is a copy."""
         made = self._made
         return made is not None and made.done() and not made.cancelled() and not made.exception()
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """What commands have asked of the network so far."""
+        return self._network.attempts if self._network else []
 
     async def workspace(self) -> Workspace:
         """The copy that the model works in."""
@@ -111,6 +127,8 @@ class Site:
         for sandbox in self._sandboxes:
             await sandbox.close()
         self._sandboxes.clear()
+        if self._network is not None:
+            await self._network.close()
         with contextlib.suppress(FileNotFoundError):
             (self.state / OWNER).unlink()
         if self.ready:
@@ -156,14 +174,19 @@ class Site:
 
         _, toolchain = await self._copying()
         try:
+            if self._network is not None:
+                await self._network.start()
             sandbox, why = await open_sandbox(
                 self.config.sandbox,
                 workspace,
                 Policy(),
                 image=self.config.image or None,
                 toolchain=toolchain,
+                network=self._network,
             )
         except SandboxError as error:
             raise NoSandbox(str(error), hint=error.hint) from error
         self._sandboxes.append(sandbox)
+        if self._network is not None and sandbox.name != "none":
+            why = f"{why} Network: {self._network.promise}."
         return sandbox, why
