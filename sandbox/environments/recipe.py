@@ -46,15 +46,18 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What a set-up made, as sandboxes show it. One of `image` (Docker) and `directory` (bubblewrap) is given."""
+    """What a set-up made, as sandboxes show it."""
 
     key: str
     """Names the recipe, its inputs, the platform and the backend: another key, another environment."""
     why: str
     """Which it is and why, as one sentence."""
     image: str = ""
+    """Docker: what to start from; empty for the one that would be used without an environment."""
     directory: Path | None = None
-    """Shown read-only at `PLACE`."""
+    """What the steps made, on the host; shown read-only at `PLACE`."""
+    writable: bool = False
+    """`directory` may be written: true only while it is set up."""
     env: Mapping[str, str] = field(default_factory=dict)
     path: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
