@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,13 @@ from typing import Any
 from sandbox import cgroups, owner, seccomp
 from sandbox.base import WORKDIR, Policy
 from sandbox.command import HOME
-from sandbox.engine import Engine
+from sandbox.engine import CALL_SECONDS, Engine, Gone
 from sandbox.errors import SandboxError
 
+DOOR = "/run/coder"
+"""Where a container sees the directory of a `doors.Door`."""
 LIFETIME_SECONDS = 12 * 3600
+_BESIDE_SECONDS = 60
 _OWNER, _DEADLINE = "coder.owner", "coder.deadline"
 
 
@@ -74,13 +77,16 @@ def _limits(policy: Policy) -> dict[str, Any]:
     }
 
 
-def _mounts(policy: Policy, root: Path, uid: int, gid: int) -> dict[str, Any]:
+def _mounts(policy: Policy, root: Path, uid: int, gid: int, door: Path | None) -> dict[str, Any]:
     import docker.types
 
     tmp, home, _ = policy.tmpfs_mb
     common = "rw,exec,nosuid,nodev"
+    mounts = [docker.types.Mount(WORKDIR, str(root), type="bind", propagation="rprivate")]
+    if door is not None:
+        mounts.append(_door(door))
     return {
-        "mounts": [docker.types.Mount(WORKDIR, str(root), type="bind", propagation="rprivate")],
+        "mounts": mounts,
         "tmpfs": {
             "/tmp": f"{common},size={tmp}m,mode=1777,nr_inodes=200k",  # noqa: S108 - the container's own
             HOME: f"{common},size={home}m,mode=0700,uid={uid},gid={gid},nr_inodes=200k",
@@ -88,11 +94,26 @@ def _mounts(policy: Policy, root: Path, uid: int, gid: int) -> dict[str, Any]:
     }
 
 
+def _door(door: Path) -> Any:
+    import docker.types
+
+    return docker.types.Mount(DOOR, str(door), type="bind", propagation="rprivate", read_only=True)
+
+
 async def create(
-    engine: Engine, info: Mapping[str, Any], image: str, policy: Policy, root: Path, uid: int, gid: int
+    engine: Engine,
+    info: Mapping[str, Any],
+    image: str,
+    policy: Policy,
+    root: Path,
+    uid: int,
+    gid: int,
+    *,
+    door: Path | None = None,
 ) -> Container:
     """Make and start a container around the workspace at `root`. Raises SandboxError; nothing is left then.
 
+    `door` is the directory of a `doors.Door`.
     Its first process is root without capabilities, so that no command, which runs as `uid`, can kill it.
     """
     import docker.types
@@ -108,7 +129,7 @@ async def create(
         userns_mode="host" if any("name=userns" in option for option in security_options(info)) else None,
         log_config=docker.types.LogConfig(type="none"),
         **_limits(policy),
-        **_mounts(policy, root, uid, gid),
+        **_mounts(policy, root, uid, gid, door),
     )
     made = await engine.call(
         "create_container",
@@ -131,6 +152,71 @@ async def create(
         await asyncio.shield(remove(engine, made["Id"]))
         raise
     return _counters(made["Id"], state["State"]["Pid"])
+
+
+async def run_inside(engine: Engine, container: str, user: str, argv: Sequence[str]) -> int | None:
+    """Run a command line in a container to its end; its exit status, 127 when it cannot be run, None when unknown.
+
+    Raises SandboxError. Its output is thrown away.
+    """
+    made = await engine.call("exec_create", container, list(argv), user=user, workdir="/", stdin=False)
+    try:
+        stream = await engine.attach(str(made["Id"]), b"")
+    except Gone:
+        return 127
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            while await stream.read():
+                pass
+    except TimeoutError:
+        return None
+    finally:
+        await stream.close()
+    for _ in range(20):
+        state = await engine.call("exec_inspect", made["Id"])
+        if not state["Running"]:
+            return state["ExitCode"] if isinstance(state["ExitCode"], int) else None
+        await asyncio.sleep(0.05)
+    return None
+
+
+async def run_beside(
+    engine: Engine,
+    info: Mapping[str, Any],
+    container: str,
+    image: str,
+    user: str,
+    door: Path,
+    argv: Sequence[str],
+) -> int:
+    """Run a command line of `image` in the network of another container, to its end; returns its exit status.
+
+    Raises SandboxError; nothing is left.
+    """
+    import docker.types
+
+    host_config = await engine.call(
+        "create_host_config",
+        cap_drop=["ALL"],
+        security_opt=_security(info),
+        read_only=True,
+        network_mode=f"container:{container}",
+        pids_limit=16,
+        mem_limit=256 << 20,
+        log_config=docker.types.LogConfig(type="none"),
+        mounts=[_door(door)],
+    )
+    labels = {_OWNER: owner.me(), _DEADLINE: str(int(time.time()) + _BESIDE_SECONDS)}
+    made = await engine.call(
+        "create_container", image, entrypoint=list(argv), command=[], user=user, labels=labels,
+        healthcheck={"test": ["NONE"]}, host_config=host_config, use_config_proxy=False,
+    )  # fmt: skip
+    try:
+        await engine.call("start", made["Id"])
+        ended = await engine.call("wait", made["Id"])
+        return int(ended["StatusCode"])
+    finally:
+        await asyncio.shield(remove(engine, made["Id"]))
 
 
 def _counters(container: str, pid: int) -> Container:

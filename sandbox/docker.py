@@ -8,13 +8,16 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
-from sandbox import container, guarantees, mountpoints
+from sandbox import container, doors, guarantees, mountpoints
 from sandbox.base import WORKDIR, Guarantee, Policy, Result
 from sandbox.command import prepare
 from sandbox.engine import Engine, ExecStream, Gone
 from sandbox.errors import SandboxError, SandboxUnavailable
+from sandbox.gate import Gate
+from sandbox.network import ENVIRONMENT, Network
 from sandbox.output import HeadTail
 from sandbox.watch import FULL, Call, DiskWatch, Stop, last_words, watch
 from sandbox.workspace import Workspace
@@ -43,11 +46,21 @@ class Docker:
 
     name = "docker"
 
-    def __init__(self, workspace: Workspace, policy: Policy, *, image: str, host: str | None = None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        policy: Policy,
+        *,
+        image: str,
+        host: str | None = None,
+        network: Network | None = None,
+    ) -> None:
         self.workspace = workspace
         self._policy = policy
         self._image = image
         self._host = host
+        self._network = network
+        self._gate: Gate | None = None
         self._lock = asyncio.Lock()
         self._disk = DiskWatch(workspace.root, policy.workspace_mb)
         self._engine: Engine | None = None
@@ -96,7 +109,7 @@ class Docker:
             command = prepare(
                 script,
                 cwd=cwd,
-                env=env or {},
+                env={**(ENVIRONMENT if self._network else {}), **(env or {})},
                 stdin=stdin,
                 file_mb=0 if full else self._policy.file_mb,
                 processes=None,
@@ -116,6 +129,7 @@ class Docker:
 
     async def close(self) -> None:
         """See Sandbox.close. A command that is still running is killed with its container."""
+        await self._dismiss_gate()
         engine, self._engine = self._engine, None
         old, self._container = self._container, None
         if engine is not None:
@@ -126,7 +140,10 @@ class Docker:
     def guarantees(self) -> list[Guarantee]:
         """See Sandbox.guarantees."""
         _, here = self._running()
-        return guarantees.for_docker(self._policy, self._info, counts_oom=here.memory is not None)
+        promise = self._network.promise if self._network else ""
+        return guarantees.for_docker(
+            self._policy, self._info, counts_oom=here.memory is not None, network=promise
+        )
 
     def _running(self) -> tuple[Engine, container.Container]:
         if self._engine is None or self._container is None:
@@ -159,7 +176,20 @@ class Docker:
             raise SandboxError("the sandbox was closed")
         uid, gid = self._user
         root = self.workspace.root
-        return await container.create(self._engine, self._info, self._image, self._policy, root, uid, gid)
+        create = partial(
+            container.create, self._engine, self._info, self._image, self._policy, root, uid, gid
+        )
+        if self._network is None:
+            return await create()
+        made, self._gate = await doors.create_with_gate(
+            create, self._engine, self._info, self._network, root.parent, uid, gid
+        )
+        return made
+
+    async def _dismiss_gate(self) -> None:
+        gate, self._gate = self._gate, None
+        if gate is not None and self._network is not None:
+            await self._network.dismiss(gate)
 
     @property
     def _user(self) -> tuple[int, int]:
@@ -182,6 +212,7 @@ class Docker:
 
     async def _recreate(self) -> None:
         engine, old = self._running()
+        await self._dismiss_gate()
         await container.remove(engine, old.id)
         self._container = await self._create()
 
@@ -253,6 +284,8 @@ class Docker:
             if discarded is not None:
                 discarded.cancel()
             await stream.close()
+            if self._gate is not None:
+                await self._gate.drop()
         return _Ending(stop, exit_code, lost)
 
     async def _prepare_exec(self, argv: tuple[str, ...], env: Mapping[str, str], *, stdin: bool) -> str:

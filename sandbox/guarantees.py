@@ -11,7 +11,6 @@ NAMES = (
 )  # fmt: skip
 """What every backend makes a statement about."""
 
-_NETWORK = Guarantee("network", True, "a network namespace of its own with nothing but loopback")
 _FILESYSTEM = Guarantee(
     "filesystem", True, "of your files only a copy of the repository, and the Python in use"
 )
@@ -19,9 +18,12 @@ _TIME = Guarantee("time", True, "every process is killed at the deadline")
 
 
 def for_bubblewrap(
-    policy: Policy, controllers: frozenset[str], *, filtered: bool, per_sandbox: bool
+    policy: Policy, controllers: frozenset[str], *, filtered: bool, per_sandbox: bool, network: str = ""
 ) -> list[Guarantee]:
-    """`controllers` of the control group, whether system calls are filtered, whether processes are counted apart."""
+    """`controllers` of the control group, whether system calls are filtered, whether processes are counted apart.
+
+    `network` is what a proxy promises, where there is one.
+    """
     megabytes, count = policy.memory_mb, policy.processes
     in_group = "control group"
     processes = Guarantee("processes", True, f"at most {count} ({in_group} and RLIMIT_NPROC)")
@@ -39,7 +41,7 @@ def for_bubblewrap(
     if not filtered:
         calls = Guarantee("syscalls", False, "no filter for this processor")
     return [
-        _NETWORK,
+        _network(network),
         _FILESYSTEM,
         Guarantee("host environment", True, "a fixed environment; none of yours reaches even the launching process"),
         processes,
@@ -52,8 +54,13 @@ def for_bubblewrap(
     ]  # fmt: skip
 
 
-def for_docker(policy: Policy, engine: dict[str, Any], *, counts_oom: bool) -> list[Guarantee]:
-    """`engine` is what Docker's info call returned; `counts_oom`: the container's counters can be read."""
+def for_docker(
+    policy: Policy, engine: dict[str, Any], *, counts_oom: bool, network: str = ""
+) -> list[Guarantee]:
+    """`engine` is what Docker's info call returned; `counts_oom`: the container's counters can be read.
+
+    `network` is what a proxy promises, where there is one.
+    """
     options = " ".join(engine.get("SecurityOptions") or ())
     group = f"cgroup v{engine.get('CgroupVersion') or '1'}"
     missing = "this engine cannot limit it"
@@ -70,7 +77,7 @@ def for_docker(policy: Policy, engine: dict[str, Any], *, counts_oom: bool) -> l
     tmp, home, _ = policy.tmpfs_mb
     filtered = "name=seccomp" in options
     return [
-        _NETWORK,
+        _network(network),
         _FILESYSTEM,
         Guarantee("host environment", True, "the image's environment and a fixed one; none of yours"),
         *limited,
@@ -85,3 +92,8 @@ def for_docker(policy: Policy, engine: dict[str, Any], *, counts_oom: bool) -> l
 
 def _disk(policy: Policy, rest: str) -> Guarantee:
     return Guarantee("disk", True, f"the copy may grow by {policy.workspace_mb} MB, {rest}")
+
+
+def _network(promise: str) -> Guarantee:
+    own = "a network namespace of its own with nothing but loopback"
+    return Guarantee("network", True, f"{own}; {promise}" if promise else own)
