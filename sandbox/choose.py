@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from sandbox.base import Policy, Sandbox
+from sandbox.environments.recipe import Environment
 from sandbox.errors import SandboxUnavailable
 from sandbox.toolchain import Toolchain
 from sandbox.workspace import Workspace
@@ -14,24 +15,33 @@ KINDS = ("auto", "bubblewrap", "docker")
 
 
 async def open_sandbox(
-    kind: str, workspace: Workspace, policy: Policy, *, image: str | None, toolchain: Toolchain | None
+    kind: str,
+    workspace: Workspace,
+    policy: Policy,
+    *,
+    image: str | None,
+    toolchain: Toolchain | None,
+    environment: Environment | None = None,
 ) -> tuple[Sandbox, str]:
     """A started sandbox of this kind, and a sentence saying which and why.
 
     `auto`: Docker when an image is named, else bubblewrap, else Docker with the image that
     sandbox/images/build.sh makes. `toolchain` matters to bubblewrap only; an image brings its own.
+    `environment`, whose own image must be named, is shown by either.
     Raises SandboxUnavailable when it cannot be had, ValueError for another kind.
     """
 
     async def docker() -> Sandbox:
         from sandbox.docker import Docker
 
-        return await _started(Docker(workspace, policy, image=image or DEFAULT_IMAGE))
+        return await _started(
+            Docker(workspace, policy, image=image or DEFAULT_IMAGE, environment=environment)
+        )
 
     async def bubblewrap() -> Sandbox:
         from sandbox.bubblewrap import Bubblewrap
 
-        return await _started(Bubblewrap(workspace, policy, toolchain=toolchain))
+        return await _started(Bubblewrap(workspace, policy, toolchain=toolchain, environment=environment))
 
     match kind:
         case "docker":
