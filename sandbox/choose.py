@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from sandbox.base import Policy, Sandbox
+from sandbox.environments.recipe import Environment
 from sandbox.errors import SandboxUnavailable
 from sandbox.network import Network
 from sandbox.toolchain import Toolchain
@@ -21,12 +22,14 @@ async def open_sandbox(
     *,
     image: str | None,
     toolchain: Toolchain | None,
+    environment: Environment | None = None,
     network: Network | None = None,
 ) -> tuple[Sandbox, str]:
     """A started sandbox of this kind, and a sentence saying which and why.
 
     `auto`: Docker when an image is named, else bubblewrap, else Docker with the image that
     sandbox/images/build.sh makes. `toolchain` matters to bubblewrap only; an image brings its own.
+    `environment`, whose own image must be named, is shown by either.
     With a started `network` its commands reach what that allows; without, nothing.
     Raises SandboxUnavailable when it cannot be had, ValueError for another kind.
     """
@@ -34,12 +37,18 @@ async def open_sandbox(
     async def docker() -> Sandbox:
         from sandbox.docker import Docker
 
-        return await _started(Docker(workspace, policy, image=image or DEFAULT_IMAGE, network=network))
+        return await _started(
+            Docker(
+                workspace, policy, image=image or DEFAULT_IMAGE, environment=environment, network=network
+            )
+        )
 
     async def bubblewrap() -> Sandbox:
         from sandbox.bubblewrap import Bubblewrap
 
-        return await _started(Bubblewrap(workspace, policy, toolchain=toolchain, network=network))
+        return await _started(
+            Bubblewrap(workspace, policy, toolchain=toolchain, environment=environment, network=network)
+        )
 
     match kind:
         case "docker":

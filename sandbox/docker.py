@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 from sandbox import container, doors, guarantees, mountpoints
 from sandbox.base import WORKDIR, Guarantee, Policy, Result
-from sandbox.command import prepare
+from sandbox.command import PATH, prepare
 from sandbox.engine import Engine, ExecStream, Gone
+from sandbox.environments.recipe import Environment
 from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.gate import Gate
 from sandbox.network import ENVIRONMENT, Network
@@ -53,9 +54,12 @@ class Docker:
         *,
         image: str,
         host: str | None = None,
+        environment: Environment | None = None,
         network: Network | None = None,
     ) -> None:
         self.workspace = workspace
+        self._environment = environment
+        self._env: dict[str, str] = dict(environment.env) if environment else {}
         self._policy = policy
         self._image = image
         self._host = host
@@ -76,6 +80,9 @@ class Docker:
         self._engine = await Engine.connect(self._host)
         try:
             await self._check_engine(self._engine)
+            await asyncio.to_thread(
+                self.workspace.make_links, self._environment.links if self._environment else {}
+            )
             await container.reap(self._engine)
             await self._disk.start()
             self._container = await self._create()
@@ -109,7 +116,7 @@ class Docker:
             command = prepare(
                 script,
                 cwd=cwd,
-                env={**(ENVIRONMENT if self._network else {}), **(env or {})},
+                env={**self._env, **(ENVIRONMENT if self._network else {}), **(env or {})},
                 stdin=stdin,
                 file_mb=0 if full else self._policy.file_mb,
                 processes=None,
@@ -164,12 +171,14 @@ class Docker:
                 hint="use --sandbox bubblewrap, which needs no root either",
             )
         try:
-            await engine.call("inspect_image", self._image)
+            image = await engine.call("inspect_image", self._image)
         except Gone as error:
             raise SandboxUnavailable(
                 f"the image {self._image} is not on this machine",
                 hint=f"docker pull {self._image}, or build one with sandbox/images/build.sh",
             ) from error
+        if self._environment is not None and self._environment.path:
+            self._env["PATH"] = ":".join((*self._environment.path, _path_of(image)))
 
     async def _create(self) -> container.Container:
         if self._engine is None:
@@ -377,3 +386,9 @@ class Docker:
 async def _discard(stream: ExecStream) -> None:
     while await stream.read():
         pass
+
+
+def _path_of(image: Mapping[str, Any]) -> str:
+    """The PATH that the image sets."""
+    variables = (image.get("Config") or {}).get("Env") or []
+    return next((entry.partition("=")[2] for entry in variables if entry.startswith("PATH=")), PATH)
