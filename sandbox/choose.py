@@ -38,9 +38,7 @@ async def open_sandbox(
         from sandbox.docker import Docker
 
         return await _started(
-            Docker(
-                workspace, policy, image=image or DEFAULT_IMAGE, environment=environment, network=network
-            )
+            Docker(workspace, policy, image=image or DEFAULT_IMAGE, environment=environment, network=network)
         )
 
     async def bubblewrap() -> Sandbox:

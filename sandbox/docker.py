@@ -152,6 +152,11 @@ class Docker:
             self._policy, self._info, counts_oom=here.memory is not None, network=promise
         )
 
+    @property
+    def container_id(self) -> str:
+        """The running container, whose network others may share. Valid after start()."""
+        return self._running()[1].id
+
     def _running(self) -> tuple[Engine, container.Container]:
         if self._engine is None or self._container is None:
             raise SandboxError("the sandbox is not running", hint="start it first")
@@ -186,8 +191,9 @@ class Docker:
         uid, gid = self._user
         root = self.workspace.root
         create = partial(
-            container.create, self._engine, self._info, self._image, self._policy, root, uid, gid
-        )
+            container.create, self._engine, self._info, self._image, self._policy, root, uid, gid,
+            environment=self._environment,
+        )  # fmt: skip
         if self._network is None:
             return await create()
         made, self._gate = await doors.create_with_gate(

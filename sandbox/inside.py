@@ -128,6 +128,8 @@ def _places(stage: Stage, workspace: Path, scratch: Path, toolchain: Toolchain |
         source = stage.path(mount.source)
         if mount.writes == "refused":
             yield from ("--ro-bind", source, str(mount.target))
+        elif mount.writes == "shared":
+            yield from ("--bind", source, str(mount.target))
         else:
             yield from layers.options(stage.path(scratch.parent), scratch, index, source, mount.target)
         for name, shown in _CREDENTIALS.items():

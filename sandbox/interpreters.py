@@ -48,10 +48,10 @@ class Mount:
 
     source: Path
     target: Path
-    writes: Literal["refused", "forgotten", "kept"] = "refused"
+    writes: Literal["refused", "forgotten", "kept", "shared"] = "refused"
     """What becomes of writes inside. Forgotten: when the command ends. Kept: until the sandbox is reset.
-
-    Where this machine has no overlays they are refused.
+    Where this machine has no overlays both are refused. Shared: they change the directory itself, as while an
+    environment is set up.
     """
 
 

@@ -24,12 +24,17 @@ _DEPTH = 3
 
 def layered(toolchain: Toolchain | None) -> bool:
     """Whether anything in it would be shown as an overlay."""
-    return toolchain is not None and any(mount.writes != "refused" for mount in toolchain.mounts)
+    return toolchain is not None and any(map(_is_layered, toolchain.mounts))
 
 
 def read_only(toolchain: Toolchain) -> Toolchain:
     """The same without overlays."""
-    return replace(toolchain, mounts=tuple(Mount(mount.source, mount.target) for mount in toolchain.mounts))
+    mounts = (Mount(each.source, each.target) if _is_layered(each) else each for each in toolchain.mounts)
+    return replace(toolchain, mounts=tuple(mounts))
+
+
+def _is_layered(mount: Mount) -> bool:
+    return mount.writes in ("forgotten", "kept")
 
 
 def fitting(toolchain: Toolchain | None, workspace: Path) -> Toolchain | None:

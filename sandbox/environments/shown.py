@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from sandbox.base import WORKDIR
 from sandbox.environments.recipe import PLACE, Environment
@@ -23,7 +24,8 @@ def with_environment(toolchain: Toolchain | None, environment: Environment | Non
     taken = {top / link for top in tops for link in environment.links}
     mounts = tuple(mount for mount in toolchain.mounts if mount.target not in taken)
     if environment.directory is not None:
-        mounts += (Mount(environment.directory.resolve(), Path(PLACE), "forgotten"),)
+        writes: Literal["shared", "forgotten"] = "shared" if environment.writable else "forgotten"
+        mounts += (Mount(environment.directory.resolve(), Path(PLACE), writes),)
     return replace(
         toolchain,
         python=environment.python or toolchain.python,
