@@ -72,7 +72,7 @@ def _request(workflow: str, flags: Mapping[str, Any], *, approve: Approve | None
         raise UsageError(f"{directory} is not a directory")
     task = _task(flags["task"])
     named = {name: flags.get(name) for name in config.SETTINGS}
-    settings = config.load(project=_project(directory), flags=named, environ=os.environ)
+    settings = config.load(project=project_folder(directory), flags=named, environ=os.environ)
     run = sessions.new_id()
     state = sessions.home(os.environ) / run
     return Request(
@@ -90,7 +90,7 @@ def _request(workflow: str, flags: Mapping[str, Any], *, approve: Approve | None
     )
 
 
-def _project(directory: Path) -> Path:
+def project_folder(directory: Path) -> Path:
     """The repository's top folder, where its project file lies; the folder itself outside any repository."""
     return next(
         (folder for folder in (directory, *directory.parents) if (folder / ".git").exists()), directory

@@ -43,6 +43,8 @@ class Toolchain:
     """The user's repository: the copy is mounted there too, so that editable installs lead to it."""
     why: str
     """Which interpreter this is and why, as one sentence."""
+    fallback: bool = False
+    """Taken for want of one that holds the project's dependencies."""
 
 
 def _alias(repository: Path) -> Path | None:
@@ -108,8 +110,8 @@ class _Search:
         else:
             found = self._installation(self.fallback_python, reason)
         if found is not None:
-            return found
-        return Toolchain(python="/usr/bin/python3", why=self._why("the system's Python"))
+            return replace(found, fallback=True)
+        return Toolchain(python="/usr/bin/python3", why=self._why("the system's Python"), fallback=True)
 
     def _environment(self, root: Path, reason: str, *, only_with_pytest: bool = False) -> Toolchain | None:
         try:

@@ -147,6 +147,8 @@ class Fix:
             enforced = {item.name: item.enforced for item in sandbox.guarantees()}
             why = await self._site.why()
             await self._emit(events.Prepared(sandbox=sandbox.name, why=why, guarantees=enforced))
+            if advice := await self._site.advice():
+                await self._emit(events.Warning(text=advice))
             self._context = Context(
                 sandbox=sandbox,
                 command_timeout=self._config.command_timeout,

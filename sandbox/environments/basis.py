@@ -1,4 +1,4 @@
-"""What a set-up in bubblewrap stands upon: the machine's own Python, never one that somebody installed things into."""
+"""What a set-up in bubblewrap stands upon: the machine's own programs, never what was installed for a project."""
 
 from __future__ import annotations
 
@@ -8,56 +8,72 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sandbox import interpreters
+from sandbox import interpreters, toolchains
 from sandbox.interpreters import Mount, Unusable
 
-__all__ = ["Basis", "find_python"]
+__all__ = ["Basis", "find_basis"]
 
 _PROBE = (
     "import ensurepip, json, sys, venv;"
     "print(json.dumps([getattr(sys, '_base_executable', sys.executable), sys.version]))"
 )
 _PROBE_SECONDS = 10
+_NEEDED = ("JAVA_HOME", "GOTOOLCHAIN")
+"""Variables that say which programs to use; others say that there is no network."""
 _PASSED = ("HOME", "LANG", "PYENV_ROOT", "PYENV_VERSION")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """An interpreter that can make virtual environments, and what must be shown for it to work inside."""
+    """Programs, and what must be shown for them to work inside."""
 
-    python: Path
-    version: str
+    python: str = ""
+    """An interpreter that can make virtual environments; empty for none."""
+    version: str = ""
     mounts: tuple[Mount, ...] = ()
-
-    @property
-    def path(self) -> tuple[str, ...]:
-        return () if interpreters.is_system(self.python) else (str(self.python.parent),)
+    path: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.python} {self.version}"
+        return " ".join((self.python, self.version, *self.path))
 
 
-def find_python(repository: Path, environ: Mapping[str, str]) -> Basis | None:
-    """The python3 of PATH, else the one beneath this program, else the system's; None when none can be used.
+def find_basis(repository: Path, environ: Mapping[str, str]) -> Basis:
+    """The machine's Python, and the compilers and runtimes of the languages in the repository.
 
-    Nothing of the repository is run. Takes up to 10 seconds for each that is slow to answer.
+    Nothing of the repository is run, and nothing is shown that somebody installed for it. Takes up to 10 seconds for
+    each Python that is slow to answer.
     """
+    python = _find_python(repository, environ)
+    others = toolchains.find_all(repository, environ)
+    mounts = [mount for other in others for mount in other.mounts if mount.writes == "refused"]
+    env = {name: value for other in others for name, value in other.env.items() if name in _NEEDED}
+    return replace(
+        python,
+        mounts=(*python.mounts, *mounts),
+        path=(*python.path, *(folder for other in others for folder in other.path)),
+        env=env,
+    )
+
+
+def _find_python(repository: Path, environ: Mapping[str, str]) -> Basis:
+    """The python3 of PATH, else the one beneath this program, else the system's."""
     for program, path in _candidates(repository, environ):
         probed = _probe(program, path, environ)
         if probed is None:
             continue
         python, version = probed
+        if interpreters.is_system(python):
+            return Basis(python=str(python), version=version)
         try:
-            if interpreters.is_system(python):
-                return Basis(python, version)
             mounts = interpreters.installation_mounts(python, environ.get("HOME", ""), repository)
         except Unusable:
             continue
-        return Basis(python, version, mounts)
-    return None
+        return Basis(python=str(python), version=version, mounts=mounts, path=(str(python.parent),))
+    return Basis()
 
 
 def _candidates(repository: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 FOLDER/KEY/env              what sandboxes show at PLACE
 FOLDER/KEY/environment.json what is known of it (`Kept`)
-FOLDER/KEY.partial          one that is being made, by whoever holds the lock on FOLDER/KEY.lock
+FOLDER/NAME.partial         one that is being made, by whoever holds the lock on FOLDER/NAME.lock
 """
 
 from __future__ import annotations
@@ -64,11 +64,16 @@ class Kept:
         """Whether what it stands upon is still there, as far as that can be told without an engine."""
         return all(os.path.exists(source) for source, _ in self.mounts)
 
-    def toolchain(self, alias: Path | None) -> Toolchain:
-        """How bubblewrap shows it."""
+    @property
+    def why(self) -> str:
+        """Which environment it is, and why it comes before the user's own, as a sentence."""
+        return f"The environment that `coder init` made of {self.source}: it is what the project itself asks for."
+
+    def toolchain(self) -> Toolchain:
+        """What it stands upon, as bubblewrap shows it."""
         mounts = tuple(Mount(Path(source), Path(target)) for source, target in self.mounts)
         python = self.python or "/usr/bin/python3"
-        return Toolchain(python=python, mounts=mounts, alias=alias, why=f"The environment of {self.source}.")
+        return Toolchain(python=python, mounts=mounts, why=self.why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ class Store:
         """As sandboxes take it."""
         return Environment(
             key=kept.key,
-            why=f"What `coder init` made of {kept.source}.",
+            why=kept.why,
             image=kept.image,
             directory=self.folder / kept.key / _DIRECTORY,
             env=kept.env,
@@ -123,22 +128,22 @@ class Store:
         )
 
     @contextlib.contextmanager
-    def making(self, key: str) -> Iterator[Making]:
-        """An empty place for `key`, for this process alone; what is not `finish`ed is gone at the end.
+    def making(self, name: str) -> Iterator[Making]:
+        """An empty place, for this process alone; what is not `finish`ed is gone at the end.
 
         Raises Busy while another process makes the same, SandboxError when the folder cannot be written.
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = _locked(self.folder / f"{key}.lock")
+            lock = _locked(self.folder / f"{name}.lock")
         except OSError as error:
             raise SandboxError(
                 f"{self.folder} cannot be written: {error.strerror}",
                 hint="set XDG_CACHE_HOME to another folder",
             ) from error
         if lock is None:
-            raise Busy(f"another process is setting up the environment {key}", hint="wait until it has ended")
-        partial = self.folder / f"{key}.partial"
+            raise Busy("another process is setting up the same", hint="wait until it has ended")
+        partial = self.folder / f"{name}.partial"
         try:
             remove_tree(partial)
             partial.mkdir(mode=0o700)
@@ -147,7 +152,17 @@ class Store:
         finally:
             with contextlib.suppress(OSError):
                 remove_tree(partial)
-            _unlock(lock, self.folder / f"{key}.lock")
+            _unlock(lock, self.folder / f"{name}.lock")
+
+    def is_busy(self, name: str) -> bool:
+        """Whether a process is making it now."""
+        path = self.folder / f"{name}.lock"
+        if not path.exists():
+            return False
+        lock = _locked(path)
+        if lock is not None:
+            _unlock(lock, path)
+        return lock is None
 
     def finish(self, making: Making, kept: Kept) -> None:
         """Make it visible as a whole; one of the same key that was there is replaced."""
