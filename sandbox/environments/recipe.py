@@ -35,13 +35,17 @@ class Recipe:
     inputs: tuple[str, ...] = ()
     """Files of the repository that decide what comes of the steps (lock files before manifests)."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """Variables for the steps and for every later command."""
+    """Variables for the steps and for every later command. Those that forbid a network are undone in the steps."""
     path: tuple[str, ...] = ()
     """Directories inside for the front of PATH."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Symbolic links in the workspace, such as `node_modules`, and where inside they lead. Never part of a patch."""
     python: str = ""
     """The interpreter for tests inside; empty when the project has none of its own."""
+    test: str = ""
+    """How the project's tests are run, as far as can be told; empty for pytest."""
+    notes: tuple[str, ...] = ()
+    """For people: what was passed over, and what the set-up cannot do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
