@@ -15,6 +15,7 @@ from sandbox.environments import keys
 from sandbox.environments.recipe import Recipe
 from sandbox.environments.sources import Proposal, needs_docker, propose
 from sandbox.environments.store import Kept, Store, default_folder
+from sandbox.errors import ManifestProblem
 
 __all__ = ["Agreements", "Found", "Plan", "find", "image_of_project", "plans", "store"]
 
@@ -49,7 +50,7 @@ def image_of_project(config: Config) -> bool:
 
 
 def plans(root: Path, config: Config) -> list[Plan]:
-    """Every way that the settings allow, the best first. Reads files beneath `root` alone."""
+    """Every way that the settings allow, the best first. Reads files beneath `root` alone. Raises ManifestProblem."""
     return list(_plans(root, config))
 
 
@@ -104,7 +105,10 @@ def _own(config: Config) -> Recipe | None:
 
 def find(root: Path, project: Path, config: Config, environ: Mapping[str, str]) -> Found:
     """What is set up of the project, whose copy lies at `root`. Asks no engine and runs nothing."""
-    possible = plans(root, config)
+    try:
+        possible = plans(root, config)
+    except ManifestProblem:  # `coder init` says what is wrong with it; a run need not care
+        return Found()
     kept_here = store(environ)
     for plan in possible:
         kept = kept_here.find(keys.fingerprint(root, project, plan.recipe, plan.backend))

@@ -32,6 +32,8 @@ def _lines(plan: Plan, image: str, passed: Sequence[str], seconds: float) -> Ite
         yield f"  variable  {name}={value}"
     for what in plan.ignored:
         yield f"  ignored   {what}"
+    for note in recipe.notes:
+        yield f"  note      {note}"
     yield "  sees      a copy of the repository; none of your files, none of your keys"
     if passed:
         yield f"  sees too  your variables {', '.join(passed)}, which these commands can read and send anywhere"

@@ -88,7 +88,7 @@ class Attempt:
         """The error that names the step that was running."""
         self._transcript.flush()
         return SetupFailed(
-            f"the set-up of {self._job.recipe.source} failed at `{self._step or 'the start'}`: {what}",
+            f"the set-up of {self._job.recipe.source} failed at `{self._step.partition(chr(10))[0] or 'the start'}`: {what}",
             hint=hint,
             step=self._step,
             lines=self._transcript.last_lines(),
@@ -200,7 +200,7 @@ class Attempt:
         if not result.ok:
             raise self.failure(
                 f"it ended with status {result.exit}",
-                f"the whole log is {self._job.log}; other commands can be named in .coder.toml: [environment] setup",
+                "other commands can be named in .coder.toml: [environment] setup = [...]",
             )
 
     def _keeping(self) -> str:

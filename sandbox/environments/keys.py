@@ -46,7 +46,8 @@ def key(mark: str, base: str) -> str:
 
 
 def _words(recipe: Recipe) -> str:
-    return json.dumps(asdict(recipe), sort_keys=True)
+    words = {name: value for name, value in asdict(recipe).items() if name != "notes"}  # for people alone
+    return json.dumps(words, sort_keys=True)
 
 
 def _scripts(root: Path, steps: Iterable[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from sandbox.environments import devcontainer
 from sandbox.environments.detect import detect
 from sandbox.environments.recipe import PLACE, Recipe
+from sandbox.errors import ManifestProblem
 
 __all__ = ["Proposal", "needs_docker", "propose"]
 
@@ -22,7 +23,10 @@ _PROGRAMS = (f"{PLACE}/user/bin", f"{PLACE}/npm/bin")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A set-up to be agreed to. `ignored` names what the project asks for and does not get, and why."""
+    """A set-up to be agreed to. `ignored` names what the project asks for and does not get, and why.
+
+    Besides the recipe's own notes.
+    """
 
     recipe: Recipe
     ignored: tuple[str, ...] = ()
@@ -36,7 +40,8 @@ def needs_docker(recipe: Recipe) -> bool:
 def propose(root: Path, own: Recipe | None, *, images: bool) -> Proposal | None:
     """The first recipe that there is: `own` of the project's file, the devcontainer's, the detected; None for none.
 
-    `images`: a recipe may name one. Only reads, and files beneath `root` alone.
+    `images`: a recipe may name one. Only reads, and files beneath `root` alone. Raises ManifestProblem when the
+    file that would decide cannot be understood.
     """
     ignored: list[str] = []
     for recipe, named in _candidates(root, own, ignored):
@@ -52,9 +57,15 @@ def propose(root: Path, own: Recipe | None, *, images: bool) -> Proposal | None:
 
 def _candidates(root: Path, own: Recipe | None, ignored: list[str]) -> list[tuple[Recipe, bool]]:
     """Recipes in their order, and whether each is the project's own word for this program."""
-    detected = detect(root)
-    inputs = detected.inputs if detected else ()
     found: list[tuple[Recipe, bool]] = []
+    try:
+        detected = detect(root)
+    except ManifestProblem as problem:
+        if own is None:
+            raise
+        detected = None
+        ignored.append(str(problem))
+    inputs = detected.inputs if detected else ()
     if own is not None:
         found.append((_completed(own, inputs), True))
     container = devcontainer.read(root)

@@ -46,7 +46,8 @@ class Transcript:
         self.flush()
         self._last.clear()
         self._shown = 0
-        self._take(f"$ {title}")
+        first, *rest = title.splitlines() or [""]
+        self._take(f"$ {first}{' …' if rest else ''}")
         self._last.clear()
 
     def feed(self, data: bytes) -> None:
