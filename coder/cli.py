@@ -34,6 +34,7 @@ _SHARED = [
     click.option("--strategy", type=click.Choice(["auto", "agent", "repair"]), help="How to work; the profile decides."),
     click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap"]), help="Where commands run."),
     click.option("--image", help="The Docker image that commands run in."),
+    click.option("--allow-host", "allow_hosts", multiple=True, metavar="HOST[:PORT]", help="Let commands reach this host by HTTP(S), also *.DOMAIN; may be given again."),
     click.option("--test", metavar="CMD", help="The test command; pytest otherwise."),
     click.option("--max-turns", type=int, metavar="N", help="Cap on model requests."),
     click.option("--max-tokens", type=int, metavar="N", help="Cap on tokens, in and out together."),

@@ -107,6 +107,11 @@ class Config:
         "sandbox.kind", "auto", "auto, docker or bubblewrap.", choices=("auto", "docker", "bubblewrap")
     )
     image: str = _setting("sandbox.image", "", "The Docker image that commands run in.", project=True)
+    allow_hosts: tuple[str, ...] = _setting(
+        "sandbox.allow_hosts",
+        (),
+        "Hosts that commands may reach by HTTP and HTTPS: HOST, HOST:PORT, *.DOMAIN; none by default.",
+    )
     test: str = _setting("tests.command", "", "The test command; without it pytest.", project=True)
     strategy: str = _setting(
         "fix.strategy",
@@ -175,7 +180,7 @@ def load(
         environment = _environment(table.pop("environment", None), path)
         take(*_from_file(table, path, safe_only=True))
     take(*_from_environment(environ))
-    given = {name: value for name, value in flags.items() if value is not None}
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
     take({name: _checked(name, value, "flag") for name, value in given.items()}, dict.fromkeys(given, "flag"))
     return Config(
         **values, endpoints=endpoints, roles=roles, environment=environment, passed=passed, layers=layers
@@ -351,6 +356,8 @@ def _checked(name: str, value: Any, where: str) -> Any:
     key, choices, default = setting.metadata["key"], setting.metadata["choices"], setting.default
     if isinstance(default, str):
         value = _text(key, name, value, where)
+    if isinstance(default, tuple):
+        return _hosts(key, value, where)
     wanted: Any = (int, float) if isinstance(default, float) else type(default)
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise ConfigError(f"{where}: {key} must be {_kind(default)}, not {value!r}")
@@ -374,6 +381,17 @@ def _text(key: str, name: str, value: Any, where: str) -> str:
     ):
         raise ConfigError(f"{where}: {key} must be off, low, full or a number of tokens, not {value!r}")
     return value
+
+
+def _hosts(key: str, value: Any, where: str) -> tuple[str, ...]:
+    from sandbox.destinations import Malformed, parse_rule
+
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise ConfigError(f"{where}: {key} must be a list of hosts, not {value!r}")
+    try:
+        return tuple(str(parse_rule(each)) for each in value)
+    except Malformed as error:
+        raise ConfigError(f"{where}: {key}: {error}") from error
 
 
 def _kind(default: Any) -> str:

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from sandbox.attempts import Attempt, Attempts
-from sandbox.destinations import Malformed, parse_rule
+from sandbox.destinations import parse_rule
 from sandbox.errors import SandboxUnavailable
 from sandbox.gate import Gate, receive
 from sandbox.listener import ADDRESS
@@ -82,7 +82,9 @@ class Network:
         return f"only {named or 'nothing'}, through a logged proxy"
 
     async def start(self) -> None:
-        """Make it ready for gates. Raises SandboxUnavailable."""
+        """Make it ready for gates. Safe to call twice. Raises SandboxUnavailable."""
+        if self._router is not None:
+            return
         try:
             self._router = Router(
                 self._rules, is_open=self._open, environ=self._environ, resolver=self._resolver
@@ -124,12 +126,3 @@ class Network:
         """Close a gate."""
         self._gates.discard(gate)
         await gate.close()
-
-
-def problem_with(rule: str) -> str:
-    """Why `rule` cannot be read, as a sentence; empty when it can."""
-    try:
-        parse_rule(rule)
-    except Malformed as error:
-        return str(error)
-    return ""

@@ -121,9 +121,15 @@ class Fix:
         )
 
     def _prompt(self) -> str:
+        hosts = self._config.allow_hosts
+        reach = (
+            f"\n\nThere is a network after all, to {', '.join(hosts)} only, by HTTP and HTTPS."
+            if hosts
+            else ""
+        )
         if not self._judge.expects_failure:
-            return self._task + self._advice
-        return f"Find the bug and fix it: {self._task}{self._advice}"
+            return self._task + reach + self._advice
+        return f"Find the bug and fix it: {self._task}{reach}{self._advice}"
 
     def _already_passes(self) -> Ending:
         return Ending("already_passes", f"{', '.join(self._judge.targets)} passes already: nothing to fix")

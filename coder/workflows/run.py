@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
+from typing import Any
 
 import msgspec
 
@@ -22,6 +24,7 @@ from coder.workflows.request import Request
 from coder.workflows.site import Site
 from sandbox.errors import FileRefused, SandboxError
 from sandbox.hostfiles import read_bytes
+from sandbox.network import Attempt
 from sandbox.repository import Repository, find_repository, head_commit
 
 SALVAGE_SECONDS = 20.0
@@ -76,6 +79,7 @@ class Run:
         self._judge: Judge | None = None
         self._levels: Levels | None = None
         self._patch = b""
+        self._telling: set[asyncio.Future[None]] = set()
         self._applied = self._branch = ""
 
     async def outcome(self) -> RunFinished:
@@ -95,6 +99,7 @@ class Run:
         finally:
             if self._site is not None:
                 await self._site.close()
+            await asyncio.gather(*self._telling)
 
     async def _work(self) -> RunFinished:
         request, config = self._request, self._request.config
@@ -115,7 +120,7 @@ class Run:
                 context_length=endpoint.context_length,
             )
         )
-        self._site = Site(repository, request.state, config)
+        self._site = Site(repository, request.state, config, on_attempt=self._attempted)
         self._judge = Judge(request, self._site, self._emit)
         model = ModelClient(endpoint, profile, facts=connected.facts)
         fix = Fix(
@@ -163,6 +168,14 @@ class Run:
             summary=ending.summary,
         )
 
+    def _attempted(self, attempt: Attempt) -> None:
+        event = events.NetworkAttempt(
+            host=attempt.host, port=attempt.port, allowed=attempt.allowed, why=attempt.why
+        )
+        telling = asyncio.ensure_future(self._emit(event))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+
     async def _waiting(self, reason: str) -> None:
         await self._emit(events.Retried(reason=reason))
 
@@ -184,11 +197,16 @@ class Run:
         except (SandboxError, UsageError, OSError, TimeoutError) as error:
             await self._emit(events.Warning(text=f"the attempt so far could not be kept: {error}"))
 
+    def _evidence(self) -> dict[str, Any]:
+        evidence = self._judge.evidence.as_dict() if self._judge else {}
+        attempts = self._site.attempts if self._site else []
+        return {**evidence, "network": [asdict(attempt) for attempt in attempts]} if attempts else evidence
+
     def _completed(self, finished: RunFinished) -> RunFinished:
         return msgspec.structs.replace(
             finished,
             patch=self._patch.decode("utf-8", "replace"),
-            evidence=self._judge.evidence.as_dict() if self._judge else {},
+            evidence=self._evidence(),
             spent=self._limits.spent,
             thinking=self._levels.as_dict() if self._levels else {},
             timings={"seconds": round(self._limits.elapsed, 2)},

@@ -19,6 +19,7 @@ from coder.environment import Found
 from coder.errors import NoSandbox, UsageError
 from sandbox.base import Policy, Sandbox
 from sandbox.errors import SandboxError
+from sandbox.network import Attempt, Network
 from sandbox.owner import is_gone, me
 from sandbox.repository import Repository
 from sandbox.toolchain import Toolchain, detect
@@ -62,17 +63,27 @@ def _advice(copied: _Copied, sandbox: str, *, named_image: bool) -> str:
 
 
 def _copies(state: Path) -> Iterator[Path]:
-    for pattern in ("workspace", "shadow.git", "rules", "clean-*"):
+    for pattern in ("workspace", "shadow.git", "rules", "clean-*", "scratch-*", "door-*"):
         yield from state.glob(pattern)
 
 
 class Site:
     """Opens sandboxes on demand; everything is gone after `close`. Raises NoSandbox."""
 
-    def __init__(self, repository: Repository, state: Path, config: Config) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        state: Path,
+        config: Config,
+        *,
+        on_attempt: Callable[[Attempt], None] | None = None,
+    ) -> None:
+        """`on_attempt` is told what commands ask of the network, where the configuration allows any host."""
         self.repository = repository
         self.state = state
         self.config = config
+        # the same for the model's sandbox and for clean ones: what it needs to fail, a test needs to pass
+        self._network = Network(config.allow_hosts, on_attempt=on_attempt) if config.allow_hosts else None
         self._sandboxes: list[Sandbox] = []
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
@@ -84,6 +95,11 @@ class Site:
         """Whether there is a copy."""
         made = self._made
         return made is not None and made.done() and not made.cancelled() and not made.exception()
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """What commands have asked of the network so far."""
+        return self._network.attempts if self._network else []
 
     async def workspace(self) -> Workspace:
         """The copy that the model works in."""
@@ -136,6 +152,8 @@ class Site:
         for sandbox in self._sandboxes:
             await sandbox.close()
         self._sandboxes.clear()
+        if self._network is not None:
+            await self._network.close()
         with contextlib.suppress(FileNotFoundError):
             (self.state / OWNER).unlink()
         if self.ready:
@@ -199,6 +217,8 @@ class Site:
         copied = await self._copying()
         kept = copied.found.kept
         try:
+            if self._network is not None:
+                await self._network.start()
             sandbox, why = await open_sandbox(
                 copied.found.backend or self.config.sandbox,
                 workspace,
@@ -206,8 +226,10 @@ class Site:
                 image=kept.image or None if kept else self.config.image or None,
                 toolchain=copied.toolchain,
                 environment=environment.store(os.environ).environment(kept) if kept else None,
+                network=self._network,
             )
         except SandboxError as error:
             raise NoSandbox(str(error), hint=error.hint) from error
         self._sandboxes.append(sandbox)
-        return sandbox, f"{sandbox.name}. {kept.why}" if kept else why
+        why = f"{sandbox.name}. {kept.why}" if kept else why
+        return sandbox, f"{why} Network: {self._network.promise}." if self._network else why
