@@ -34,7 +34,8 @@ async def look(sandbox: Sandbox, recipe: Recipe, python: str) -> list[Seen]:
 def _commands(sandbox: Sandbox, recipe: Recipe, python: str) -> Iterator[tuple[str, bool]]:
     present = {entry.path for entry in sandbox.workspace.list()}
     word = shlex.quote(python or "python3")
-    if recipe.toolchain == "python" or recipe.python or {"pyproject.toml", "setup.py"} & present:
+    has_python = any(path.endswith(".py") or path == "pyproject.toml" for path in present)
+    if recipe.toolchain == "python" or (not recipe.toolchain and has_python):
         yield f"{word} --version", True
         yield f"{word} -m pytest --collect-only -q", False
     if recipe.toolchain == "node" or "package.json" in present:

@@ -229,7 +229,8 @@ class Site:
                 network=self._network,
             )
         except SandboxError as error:
-            raise NoSandbox(str(error), hint=error.hint) from error
+            again = "`coder init` sets it up anew, `coder init --clean` forgets it" if kept else ""
+            raise NoSandbox(str(error), hint=again or error.hint) from error
         self._sandboxes.append(sandbox)
         why = f"{sandbox.name}. {kept.why}" if kept else why
         return sandbox, f"{why} Network: {self._network.promise}." if self._network else why

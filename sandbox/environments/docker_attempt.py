@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from sandbox.base import Sandbox
 from sandbox.docker import Docker
 from sandbox.engine import Engine
-from sandbox.environments import images
+from sandbox.environments import certificates, images
 from sandbox.environments.attempt import Attempt
 from sandbox.environments.job import policy
 from sandbox.environments.recipe import Environment
@@ -19,7 +19,8 @@ from sandbox.network import ENVIRONMENT
 
 __all__ = ["DockerAttempt"]
 
-_PROXY = {name: value for name, value in ENVIRONMENT.items() if name.lower().endswith("_proxy")}
+_PREDEFINED = ("http_proxy", "https_proxy", "no_proxy")
+_PROXY = {name: value for name, value in ENVIRONMENT.items() if name.lower() in _PREDEFINED}
 """What the builder takes without asking the Dockerfile, and keeps out of the image."""
 
 
@@ -82,6 +83,7 @@ class DockerAttempt(Attempt):
                 labels={"coder.environment": name, "coder.project": str(job.project)},
                 network=f"container:{holder.container_id}" if holder else "none",
                 variables=_PROXY if holder else {},
+                certificates=certificates.find(job.environ),
                 memory_mb=policy().memory_mb,
                 say=self._transcript.feed,
             )

@@ -6,17 +6,20 @@ import asyncio
 import io
 import json
 import os
+import re
 import stat
 import tarfile
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, urlencode
 
 from sandbox import hostfiles
 from sandbox.engine import Engine, Gone, open_stream
+from sandbox.environments.certificates import VARIABLES
+from sandbox.environments.dockerfile import CERTIFICATES, trusting
 from sandbox.environments.recipe import Recipe
 from sandbox.errors import FileRefused, SandboxError
 from sandbox.walking import walk
@@ -24,6 +27,8 @@ from sandbox.walking import walk
 __all__ = ["build", "image_id", "pull", "remove"]
 
 DOCKERFILE = ".coder-internal-dockerfile"
+_FROM = re.compile(r" : FROM\b", re.IGNORECASE)
+_LAYER = re.compile(r"---> ([0-9a-f]{12,64})")
 _LARGEST_DOCKERFILE = 1 << 20
 _LARGEST_LINE = 1 << 20
 _CHUNK = 1 << 16
@@ -64,13 +69,15 @@ async def build(
     labels: Mapping[str, str],
     network: str,
     variables: Mapping[str, str],
+    certificates: bytes,
     memory_mb: int,
     say: Callable[[bytes], None],
 ) -> str:
     """Build the recipe's Dockerfile with the files beneath `root` and return the image's id. Raises SandboxError.
 
-    `network` is the engine's word for the network of its commands; `variables` are seen by them and kept nowhere.
-    Ends with the connection: whoever cancels this, or dies, ends the build.
+    `network` is the engine's word for the network of its commands; `variables` are seen by them and kept nowhere;
+    `certificates` are those that they trust. Ends with the connection: whoever cancels this, or dies, ends the build.
+    A build that fails leaves no image.
     """
     query = {
         "t": tag,
@@ -85,16 +92,50 @@ async def build(
         "forcerm": "1",
     }
     with tempfile.TemporaryFile() as archive:
-        await asyncio.to_thread(_pack, root, recipe, archive)
-        async with aclosing(_post(engine, f"/build?{urlencode(query)}", archive)) as lines:
-            async for entry in lines:
-                text = entry.get("stream") or entry.get("status") or ""
-                if isinstance(text, str) and text:
-                    say(text.encode())
-    found = await image_id(engine, tag)
-    if not found:
-        raise SandboxError("the engine says nothing went wrong, but there is no image")
-    return found
+        await asyncio.to_thread(_pack, root, recipe, certificates, archive)
+        layers = _Layers()
+        found = ""
+        try:
+            async with aclosing(_post(engine, f"/build?{urlencode(query)}", archive)) as lines:
+                async for entry in lines:
+                    text = entry.get("stream") or entry.get("status") or ""
+                    if isinstance(text, str) and text:
+                        layers.read(text)
+                        say(text.encode())
+                    found = (entry.get("aux") or {}).get("ID") or found
+            if not found or await image_id(engine, tag) != found:
+                raise SandboxError("the build broke off")
+        except BaseException:
+            await asyncio.shield(_discard(engine, tag, layers.made))
+            raise
+    return str(found)
+
+
+class _Layers:
+    """What a build made on its way, from what the builder says. What it found ready is not its own."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self._ours = False
+
+    def read(self, text: str) -> None:
+        if text.startswith("Step "):
+            self._ours = not _FROM.search(text)
+        elif "Using cache" in text:
+            self._ours = False
+        elif self._ours and (found := _LAYER.fullmatch(text.strip())):
+            self.made.append(found[1])
+
+
+async def _discard(engine: Engine, tag: str, layers: Sequence[str]) -> None:
+    """Remove the images that a failed build has left, the last first; what carries a name or another image stays."""
+    with suppress(SandboxError):
+        await remove(engine, tag)
+    for layer in reversed(layers):
+        with suppress(SandboxError):
+            found = await engine.call("inspect_image", layer)
+            if not found.get("RepoTags") and not found.get("RepoDigests"):
+                await engine.call("remove_image", layer, noprune=True)
 
 
 async def remove(engine: Engine, name: str) -> None:
@@ -117,7 +158,7 @@ def _split(name: str) -> tuple[str, str]:
 # The context
 
 
-def _pack(root: Path, recipe: Recipe, archive: IO[bytes]) -> None:
+def _pack(root: Path, recipe: Recipe, certificates: bytes, archive: IO[bytes]) -> None:
     """Write the build context as a tar: what lies beneath the context directory, and the Dockerfile under our name."""
     try:
         dockerfile = hostfiles.read_bytes(root, recipe.dockerfile, _LARGEST_DOCKERFILE)
@@ -127,6 +168,9 @@ def _pack(root: Path, recipe: Recipe, archive: IO[bytes]) -> None:
         ):
             for path, mode in _included(context):
                 _add(tar, context, path, mode)
+            if certificates:
+                _add_data(tar, CERTIFICATES, certificates, 0o644)
+                dockerfile = trusting(dockerfile, VARIABLES)
             _add_data(tar, DOCKERFILE, dockerfile, 0o644)
     except (OSError, FileRefused) as error:
         raise SandboxError(f"{recipe.dockerfile} cannot be built in {recipe.context}: {error}") from error
@@ -198,6 +242,8 @@ async def _post(engine: Engine, path: str, body: IO[bytes] | None) -> AsyncGener
             yield entry
         if status != b"200":
             raise SandboxError(f"Docker refused: {_message(b''.join(said))}")
+    except ConnectionResetError:  # it does not read the last zeros of an archive: what it said was all
+        return
     except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
         raise SandboxError(f"the engine's answer broke off: {error!r}") from error
     finally:
