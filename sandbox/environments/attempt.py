@@ -62,7 +62,7 @@ class Attempt:
             async with self._opened(self._environment(making, name)) as sandbox:
                 for step in recipe.steps:
                     await self._run(sandbox, step, watch)
-                await self._run(sandbox, self._keeping(), watch, quiet=True)
+                await self._run(sandbox, self._keeping(), watch, title="keeping what the steps made")
         await asyncio.to_thread(self._tidy, making.directory)
         links = {**recipe.links, **self._kept_links(making.directory)}
         size = await asyncio.to_thread(size_of, making.directory)
@@ -162,9 +162,9 @@ class Attempt:
             found |= dict.fromkeys(certificates.VARIABLES, f"{PLACE}/{_CERTIFICATES}")
         return found | dict(self._job.passed)
 
-    async def _run(self, sandbox: Sandbox, step: str, watch: DiskWatch, *, quiet: bool = False) -> None:
-        self._step = step
-        if not quiet:
+    async def _run(self, sandbox: Sandbox, step: str, watch: DiskWatch, *, title: str = "") -> None:
+        self._step = title or step
+        if not title:
             self._transcript.begin(step)
         left = self._deadline - time.monotonic()
         running = asyncio.create_task(

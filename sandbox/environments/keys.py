@@ -18,6 +18,7 @@ __all__ = ["agreement", "fingerprint", "key"]
 
 _VERSION = 1
 """Of what set-ups make: a higher one makes every environment anew."""
+_LISTS = (".txt", ".in", ".toml", ".lock", ".cfg", ".json", ".yaml", ".yml")
 _LARGEST_INPUT = 32 << 20
 
 
@@ -51,7 +52,7 @@ def _words(recipe: Recipe) -> str:
 
 
 def _scripts(root: Path, steps: Iterable[str]) -> Iterator[str]:
-    """The words of `steps` that are files of the repository, as in `bash scripts/setup.sh`."""
+    """The words of `steps` that are files of the repository, as in `bash scripts/setup.sh`; not lists of packages."""
     for step in steps:
         try:
             words = shlex.split(step)
@@ -59,7 +60,7 @@ def _scripts(root: Path, steps: Iterable[str]) -> Iterator[str]:
             words = step.split()
         for word in words:
             try:
-                if hostfiles.kind(root, word) == "file":
+                if not word.endswith(_LISTS) and hostfiles.kind(root, word) == "file":
                     yield "/".join(hostfiles.parts_of(word))
             except (OSError, FileRefused):
                 continue
