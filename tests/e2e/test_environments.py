@@ -22,6 +22,7 @@ PURE = {
     "pyproject.toml": """[project]
 name = "shop"
 version = "1"
+description = "Sells."
 dependencies = ["six==1.17.0"]
 [project.optional-dependencies]
 test = ["pytest"]
@@ -139,7 +140,13 @@ def needy(repository: Path) -> Path:
     return repository
 
 
-def test_a_run_without_a_set_up_says_what_would_help(needy: Path, coder: Coder) -> None:
+def test_a_run_without_a_set_up_says_what_would_help(
+    needy: Path, coder: Coder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.defpath}")  # no python3 of the user's with pytest
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    (tmp_path / "python3").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "python3").chmod(0o755)
     with scripted([TEST, EDIT, TEST, SUBMIT]) as server:
         done = coder(server)
     assert done.exit != 0
