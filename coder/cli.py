@@ -32,9 +32,10 @@ _SHARED = [
     click.option("--thinking", help="off, low, full, or a number of tokens."),
     click.option("--routine", help="The same, for steps after which nothing failed; the profile decides."),
     click.option("--strategy", type=click.Choice(["auto", "agent", "repair"]), help="How to work; the profile decides."),
-    click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap"]), help="Where commands run."),
+    click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "none"]), help="Where commands run."),
     click.option("--image", help="The Docker image that commands run in."),
     click.option("--allow-host", "allow_hosts", multiple=True, metavar="HOST[:PORT]", help="Let commands reach this host by HTTP(S), also *.DOMAIN; may be given again."),
+    click.option("--unsafe-no-sandbox", is_flag=True, help="Run commands on this machine, as you. For machines that are thrown away."),
     click.option("--test", metavar="CMD", help="The test command; pytest otherwise."),
     click.option("--max-turns", type=int, metavar="N", help="Cap on model requests."),
     click.option("--max-tokens", type=int, metavar="N", help="Cap on tokens, in and out together."),
@@ -229,7 +230,7 @@ def show(run: str, output_format: str, verbose: bool) -> None:
 
 
 def _start(workflow: str, flags: dict[str, Any]) -> int:
-    if flags.pop("yes"):
+    if flags.pop("yes") and not flags.get("unsafe_no_sandbox"):
         from coder.init.command import prepare_for_run
 
         prepare_for_run(flags)

@@ -52,6 +52,7 @@ class Bubblewrap:
     """Runs commands with bwrap. /tmp and the home directory last until `reset`; no process does."""
 
     name = "bubblewrap"
+    runs = True
 
     def __init__(
         self,

@@ -46,6 +46,7 @@ class Docker:
     """
 
     name = "docker"
+    runs = True
 
     def __init__(
         self,

@@ -24,6 +24,7 @@ HANDOVER_SECONDS = 20.0
 MAX_CONNECTIONS = 128
 """At a time and a sandbox; more wait in the kernel, as many as its queue holds."""
 
+_SO_NETNS_COOKIE = 71  # asm-generic/socket.h, since Linux 5.14
 _PAUSE = 0.02
 _SOURCE = Path(__file__).with_name("listener.py")
 
@@ -90,10 +91,10 @@ class Gate:
 
     async def drop(self) -> None:
         """End the connections there are; new ones are welcome."""
-        while self._serving:
-            for task in self._serving:
-                task.cancel()
-            await asyncio.wait(self._serving)
+        doomed = set(self._serving)
+        for task in doomed:
+            task.cancel()
+        await asyncio.gather(*doomed, return_exceptions=True)
 
     async def close(self) -> None:
         """End everything. Safe to call twice."""
@@ -138,17 +139,30 @@ def _checked(out: socket.socket) -> socket.socket:
 
 
 def check(fd: int) -> socket.socket:
-    """The listening TCP socket with the proxy's address that `fd` must be; it is closed when it is not."""
+    """The listening TCP socket with the proxy's address, in another network than ours, that `fd` must be.
+
+    Raises OSError when it is not; it is closed then.
+    """
     if not stat.S_ISSOCK(os.fstat(fd).st_mode):
         os.close(fd)
         raise OSError("the sandbox handed over something that is no socket")
     listener = socket.socket(fileno=fd)
     is_stream = (listener.family, listener.type) == (socket.AF_INET, socket.SOCK_STREAM)
-    if (
-        is_stream
-        and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        and listener.getsockname() == ADDRESS
-    ):
+    if is_stream and _listens(listener) and listener.getsockname() == ADDRESS and is_foreign(listener):
         return listener
     listener.close()
     raise OSError("the sandbox handed over another socket than it should")
+
+
+def _listens(it: socket.socket) -> bool:
+    return bool(it.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def is_foreign(it: socket.socket) -> bool:
+    """Whether it belongs to another network than this process; taken to be where the kernel does not say."""
+    with socket.socket() as own:
+        try:
+            cookies = [each.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8) for each in (own, it)]
+        except OSError:
+            return True
+    return cookies[0] != cookies[1]

@@ -54,6 +54,12 @@ def for_bubblewrap(
     ]  # fmt: skip
 
 
+def for_nothing() -> list[Guarantee]:
+    """What is promised without a sandbox."""
+    how = "not enforced: commands run as you, on this machine"
+    return [Guarantee(name, False, how) for name in NAMES]
+
+
 def for_docker(
     policy: Policy, engine: dict[str, Any], *, counts_oom: bool, network: str = ""
 ) -> list[Guarantee]:

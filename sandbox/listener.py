@@ -4,6 +4,8 @@ Listens on the proxy's address in the sandbox's own network, passes the listenin
 of a connected descriptor, or the path of a socket) and becomes COMMAND, which inherits none of it.
 """
 
+from __future__ import annotations
+
 import os
 import signal
 import socket
@@ -22,7 +24,8 @@ def main(door: str, command: list[str]) -> None:
     else:
         out = socket.socket(socket.AF_UNIX)
         out.connect(door)
-    socket.send_fds(out, [b"."], [listener.fileno()])
+    number = listener.fileno().to_bytes(4, sys.byteorder)
+    out.sendmsg([b"."], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, number)])  # send_fds() came with Python 3.9
     out.close()
     listener.close()
     if command:

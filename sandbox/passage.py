@@ -24,7 +24,8 @@ async def passage(
 ) -> AsyncIterator[tuple[Command, Sequence[int]]]:
     """`command` as it must be started so that it reaches `network`, and the descriptors that it must inherit.
 
-    For one run of it. At the end of the block its connections are cut. Raises SandboxUnavailable without a Python.
+    For one run of it. At the end of the block its connections are cut. Raises SandboxUnavailable without a Python, and
+    at the end when the way was not opened.
     """
     if network is None:
         yield command, ()
@@ -40,6 +41,10 @@ async def passage(
             (gate,) = await asyncio.gather(admitting, return_exceptions=True)
             if isinstance(gate, Gate):
                 await network.dismiss(gate)
+    if isinstance(gate, OSError):
+        raise SandboxUnavailable(
+            f"no way from the sandbox to the proxy: {gate}", hint="try again, or allow no host"
+        )
 
 
 def _python(toolchain: Toolchain | None) -> str:

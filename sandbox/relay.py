@@ -29,18 +29,21 @@ class Limits:
 
 
 class _Meter:
-    """Counts what is passed on, and with each piece puts off the end of its `timeout`."""
+    """Counts what is passed on, and with each piece puts off the end of its `timeout` to `seconds` from then."""
 
     def __init__(self, timeout: asyncio.Timeout, seconds: float) -> None:
         self._timeout = timeout
-        self._seconds = seconds
+        self.seconds = seconds
         self.bytes = 0
 
     async def write(self, writer: asyncio.StreamWriter, data: bytes) -> None:
         writer.write(data)
         await writer.drain()
         self.bytes += len(data)
-        self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
+        self.put_off()
+
+    def put_off(self) -> None:
+        self._timeout.reschedule(asyncio.get_running_loop().time() + self.seconds)
 
 
 async def serve(connection: socket.socket, router: Router, limits: Limits, attempts: Attempts) -> None:
@@ -86,7 +89,7 @@ async def _serve(client: Streams, router: Router, limits: Limits, attempts: Atte
     async with asyncio.timeout(limits.idle) as timeout:
         meter = _Meter(timeout, limits.idle)
         try:
-            await _exchange(client, server, request, route, meter)
+            await _exchange(client, server, request, route, meter, limits)
         finally:
             server[1].transport.abort()
             attempts.passed(host, port, meter.bytes)
@@ -137,7 +140,9 @@ def _write_through(writer: asyncio.StreamWriter) -> None:
     writer.transport.set_write_buffer_limits(0)
 
 
-async def _exchange(client: Streams, server: Streams, request: Request, route: Route, meter: _Meter) -> None:
+async def _exchange(
+    client: Streams, server: Streams, request: Request, route: Route, meter: _Meter, limits: Limits
+) -> None:
     """Pass on everything. TimeoutError after too long a silence."""
     if request.tunnel:
         await meter.write(client[1], b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -147,7 +152,7 @@ async def _exchange(client: Streams, server: Streams, request: Request, route: R
         extra = route.upstream.headers if route.upstream else ()
         target = f"http://{name}{request.path}" if route.upstream else request.path
         await meter.write(server[1], compose(request, target, name, extra))
-        sending = asyncio.create_task(_body(client[0], server[1], request.length, meter))
+        sending = asyncio.create_task(_one_request(client[0], server[1], request.length, meter, limits))
     receiving = asyncio.create_task(_pass_on(server[0], client[1], meter))
     pending = {sending, receiving}
     try:
@@ -168,10 +173,24 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, m
         writer.write_eof()
 
 
+async def _one_request(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    length: int | None,
+    meter: _Meter,
+    limits: Limits,
+) -> None:
+    """Pass on exactly one request's body. What the client sends after it goes nowhere; when it leaves, so do we soon."""
+    await _body(reader, writer, length, meter)
+    while await reader.read(CHUNK):
+        pass
+    meter.seconds = min(meter.seconds, limits.head)
+    meter.put_off()
+
+
 async def _body(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, length: int | None, meter: _Meter
 ) -> None:
-    """Pass on exactly one request's body; what the client sends after it is never read."""
     if length is not None:
         return await _exactly(reader, writer, length, meter)
     size = -1

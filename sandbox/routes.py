@@ -20,6 +20,7 @@ from sandbox.http_head import MAX_HEAD
 LOOKUP_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
 _LOOKUPS = 4
+_MOST_TRIED = 6
 _LOOPBACK: frozenset[Address] = frozenset((ip_address("127.0.0.1"), ip_address("::1")))
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -38,18 +39,24 @@ class Resolver:
 
     def __init__(self, hosts: Path = Path("/etc/hosts")) -> None:
         self._hosts = hosts
+        self._read: tuple[tuple[int, int], dict[str, set[Address]]] = ((0, 0), {})
         self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
 
     def named_here(self, host: str) -> frozenset[Address]:
         """The addresses that this machine itself, and nobody's name server, gives to `host`."""
-        found = set(_LOOPBACK) if host == "localhost" else set()
-        with contextlib.suppress(OSError):
-            for line in self._hosts.read_text("utf-8", "replace").splitlines():
-                words = line.partition("#")[0].lower().split()
-                if host in words[1:]:
-                    with contextlib.suppress(ValueError):
-                        found.add(ip_address(words[0]))
-        return frozenset(found)
+        found = self._hosts_file().get(host, set())
+        return _LOOPBACK.union(found) if host == "localhost" else frozenset(found)
+
+    def _hosts_file(self) -> dict[str, set[Address]]:
+        """What it says by name; some have very many lines, so it is read anew only when it was changed."""
+        try:
+            state = self._hosts.stat()
+            version = (state.st_mtime_ns, state.st_size)
+            if version != self._read[0]:
+                self._read = (version, _parse_hosts(self._hosts.read_text("utf-8", "replace")))
+        except OSError:
+            return {}
+        return self._read[1]
 
     async def lookup(self, host: str) -> Sequence[Address]:
         """All addresses of `host`. Raises OSError."""
@@ -65,6 +72,18 @@ class Resolver:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+def _parse_hosts(text: str) -> dict[str, set[Address]]:
+    table: dict[str, set[Address]] = {}
+    for line in text.splitlines():
+        address, *names = line.partition("#")[0].lower().split() or [""]
+        with contextlib.suppress(ValueError):
+            meant = ip_address(address)
+            if not meant.is_unspecified:  # a name that was blocked, not one that was given to this machine
+                for name in names:
+                    table.setdefault(name, set()).add(meant)
+    return table
+
+
 @dataclass(frozen=True, slots=True)
 class Upstream:
     """A proxy between this machine and the outside."""
@@ -78,15 +97,19 @@ class Upstream:
     @classmethod
     def parse(cls, url: str) -> Upstream:
         """From a URL as in HTTPS_PROXY. Raises ValueError, without the URL: it may hold a password."""
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+        try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            port = parts.port
+        except ValueError:
+            raise ValueError("a proxy's address cannot be read") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"a proxy of kind {parts.scheme or '?'} cannot be used, only http and https")
+            raise ValueError(f"a proxy of kind {parts.scheme[:10]} cannot be used, only http and https")
         secret = ""
         if parts.username is not None:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             secret = "Basic " + base64.b64encode(pair.encode()).decode()
         tls = parts.scheme == "https"
-        return cls(parts.hostname, parts.port or (443 if tls else 80), tls, secret)
+        return cls(parts.hostname, port or (443 if tls else 80), tls, secret)
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -133,7 +156,7 @@ class Route:
     async def connect(self) -> Streams:
         """Raises Unreachable. Nothing is looked up again."""
         problem = "it has no address"
-        for address in self.addresses:
+        for address in self.addresses[:_MOST_TRIED]:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     return await asyncio.open_connection(str(address), self.port, limit=MAX_HEAD)

@@ -180,7 +180,8 @@ def _is_first(pid: int) -> bool:
     return len(numbers) > 1 and numbers[-1] == "1"
 
 
-async def _reading_end(held: contextlib.ExitStack, fd: int) -> asyncio.StreamReader:
+async def reading_end(held: contextlib.ExitStack, fd: int) -> asyncio.StreamReader:
+    """A reader of the pipe `fd`, which belongs to `held` from now on."""
     reader = asyncio.StreamReader(limit=CHUNK)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), io.FileIO(fd)
@@ -197,7 +198,7 @@ async def start(plan: Plan, command: Command, given_too: Sequence[int] = ()) -> 
     with contextlib.ExitStack() as held, contextlib.ExitStack() as given:
         read_output, write_output = os.pipe()
         _owned_descriptor(given, write_output)
-        output = await _reading_end(held, read_output)
+        output = await reading_end(held, read_output)
         read_status, write_status = os.pipe()
         _owned_descriptor(held, read_status)
         _owned_descriptor(given, write_status)

@@ -142,6 +142,8 @@ class Run:
         assert self._judge is not None
         assert self._site is not None
         self._patch = await self._judge.judge()
+        if (unusable := await self._site.unusable()) is not None:
+            return self._unverified(unusable)
         if not self._patch:
             return _unsolved(_no_patch_reason(ending), _no_patch_sentence(ending))
         keep(self._patch, self._request)
@@ -149,6 +151,14 @@ class Run:
         if failed is not None:
             return _unsolved(f"gate:{failed.name}", f"the change failed a gate: {failed.detail}")
         return await self._delivered(ending)
+
+    def _unverified(self, unusable: NoSandbox) -> RunFinished:
+        """The ending where no command could run: the change is kept, never applied."""
+        done = "no file was changed"
+        if self._patch:
+            keep(self._patch, self._request)
+            done = "the change could not be verified"
+        return _failed(NoSandbox(f"{done}: {unusable}", hint=unusable.hint))
 
     async def _delivered(self, ending: Ending) -> RunFinished:
         assert self._site is not None

@@ -20,6 +20,7 @@ from coder.errors import NoSandbox, UsageError
 from sandbox.base import Policy, Sandbox
 from sandbox.errors import SandboxError
 from sandbox.network import Attempt, Network
+from sandbox.nothing import Nothing
 from sandbox.owner import is_gone, me
 from sandbox.repository import Repository
 from sandbox.toolchain import Toolchain, detect
@@ -113,6 +114,13 @@ class Site:
         """Which sandbox was chosen and why, in a sentence."""
         return (await self._opened())[1]
 
+    async def unusable(self) -> NoSandbox | None:
+        """Why no command can run here; None when they can."""
+        sandbox = await self.sandbox()
+        if not isinstance(sandbox, Nothing):
+            return None
+        return NoSandbox(str(sandbox.problem), hint=sandbox.problem.hint)
+
     async def python(self) -> str:
         """The interpreter for tests, as the sandbox sees it."""
         copied = await self._copying()
@@ -188,7 +196,7 @@ class Site:
 
     def _insist_on_agreement(self, workspace: Workspace, found: Found) -> None:
         """An image that the repository names is used only when the user has agreed to it."""
-        if not environment.image_of_project(self.config) or self.config.sandbox == "bubblewrap":
+        if not environment.image_of_project(self.config) or self.config.sandbox not in ("auto", "docker"):
             return
         agreements, project = environment.Agreements(os.environ), self.repository.root
         if found.plan is None or not agreements.has(workspace.root, project, found.plan.recipe):
@@ -233,4 +241,6 @@ class Site:
             raise NoSandbox(str(error), hint=again or error.hint) from error
         self._sandboxes.append(sandbox)
         why = f"{sandbox.name}. {kept.why}" if kept else why
-        return sandbox, f"{why} Network: {self._network.promise}." if self._network else why
+        if self._network is not None and sandbox.name != "none":
+            why = f"{why} Network: {self._network.promise}."
+        return sandbox, why

@@ -5,15 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 
 from sandbox.attempts import Attempt, Attempts
+from sandbox.base import Sandbox
+from sandbox.bubblewrap import Bubblewrap
 from sandbox.destinations import Address, parse_rule
+from sandbox.docker import Docker
+from sandbox.network import Network
 from sandbox.relay import Limits, serve
 from sandbox.routes import Resolver, Router
+from tests.conftest import IMAGE
+from tests.sandboxes import SMALL, make_workspace, own_python
 
 QUICK = Limits(head=0.5, idle=0.5)
 
@@ -122,3 +131,40 @@ class Proxy:
         """Every connection is over, and none with an error."""
         async with asyncio.timeout(20):
             await asyncio.gather(*self.serving)
+
+
+class Files(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def file_server(directory: Path) -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(directory))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def boxed(kind: str, directory: Path, network: Network, image: str = IMAGE) -> Sandbox:
+    workspace = make_workspace(directory)
+    if kind == "docker":
+        return Docker(workspace, SMALL, image=image, network=network)
+    return Bubblewrap(workspace, SMALL, toolchain=own_python(workspace), network=network)
+
+
+FETCH = """
+import sys, urllib.request, urllib.error
+for url in sys.argv[1:]:
+    try:
+        print(urllib.request.urlopen(url, timeout=10).read().decode().strip())
+    except urllib.error.HTTPError as error:
+        print(error.code, error.read().decode().strip())
+    except OSError as error:
+        print("failed:", error)
+"""
+"""A program that fetches each URL that it is given."""

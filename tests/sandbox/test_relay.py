@@ -12,6 +12,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 
 from sandbox.destinations import forbidden
+from sandbox.relay import Limits
 from tests.sandbox.outside import QUICK, Names, Outside, Proxy, outside
 from tests.sandbox.test_http_head import HEADS, MALFORMED
 
@@ -273,6 +274,20 @@ async def test_chunks_that_could_be_read_in_two_ways_end_the_connection(
     assert await proxy.ask(head.encode()) == b""
     assert server.bodies == []
     await proxy.settled()
+
+
+async def test_a_client_that_left_is_not_served_for_long(names: Names) -> None:
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    listening = await asyncio.start_server(deaf, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    proxy = Proxy(names, [f"outside.test:{port}"], limits=Limits(head=0.3))
+    answer = await proxy.ask(f"GET http://outside.test:{port}/ HTTP/1.1\r\n\r\n".encode(), then_end=True)
+    assert answer == b""
+    await proxy.settled()
+    listening.close()
 
 
 async def test_a_silent_tunnel_ends(server: Outside, names: Names) -> None:
