@@ -6,15 +6,20 @@ import itertools
 import json
 import os
 import shlex
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
+from sandbox.base import Policy
+from sandbox.bubblewrap import Bubblewrap
 from sandbox.environments.detect import detect, detect_all, image_for
 from sandbox.environments.recipe import PLACE, Recipe
 from sandbox.errors import ManifestProblem
 from tests.sandbox.repositories import write_files
+from tests.sandboxes import make_workspace, opened, own_python, text
 
 PROJECT = '[build-system]\nrequires = ["hatchling"]\n[project]\nname = "demo"\n'
 EXTRAS = '[project.optional-dependencies]\ntests = ["pytest"]\ndocs = ["sphinx"]\nDev = ["ruff"]\n'
@@ -338,3 +343,71 @@ def test_a_huge_file_is_refused(tmp_path: Path) -> None:
         file.truncate(1 << 40)
     with pytest.raises(ManifestProblem, match=r"package\.json cannot be read"):
         detect(tmp_path)
+
+
+# The steps as programs
+
+
+CASES = {**PYTHON, **NODE, **COMPILED}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_step_is_a_shell_command(case: str, tmp_path: Path) -> None:
+    for step in recipe(
+        tmp_path, {**({"package.json": "{}"} if case in NODE else {}), **CASES[case][0]}
+    ).steps:
+        subprocess.run(["bash", "-n", "-c", step], check=True)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "told"),
+    [
+        ("", []),
+        ("http://127.0.0.1:3128", [("http", "127.0.0.1", "3128"), ("https", "127.0.0.1", "3128")]),
+        ("http://user:word@proxy.corp:80/", [("http", "proxy.corp", "80"), ("https", "proxy.corp", "80")]),
+    ],
+)
+async def test_maven_is_told_of_the_proxy(proxy: str, told: list[tuple[str, ...]], tmp_path: Path) -> None:
+    step = recipe(tmp_path / "project", {"pom.xml": ""}).steps[0]
+    async with opened("bubblewrap", tmp_path) as sandbox:
+        said = await sandbox.run(
+            f"{step}; cat /tmp/coder-settings.xml", timeout=10, env={"HTTPS_PROXY": proxy}
+        )
+    proxies = ET.fromstring(said.text()).iter("proxy")
+    keys = ("protocol", "host", "port")
+    assert [tuple(found.findtext(key, "") for key in keys) for found in proxies] == told
+
+
+@pytest.mark.node
+async def test_packages_of_the_workspace_are_found_when_node_modules_has_moved(tmp_path: Path) -> None:
+    files = {
+        "package.json": '{"workspaces": ["packages/*"]}',
+        "packages/one/package.json": "{}",
+        "packages/one/index.js": "module.exports = require('left')\n",
+        "node_modules/left/index.js": "module.exports = 'found'\n",
+        "packages/one/node_modules/inner/index.js": "",
+    }
+    write_files(tmp_path / "project", files)
+    found = detect(tmp_path / "project")
+    assert found is not None
+    workspace = make_workspace(tmp_path, files)
+    os.symlink("../packages/one", workspace.root / "node_modules/one")
+    os.symlink("left/index.js", workspace.root / "node_modules/inside")
+    moved = found.steps[found.steps.index(next(step for step in found.steps if "readlinkSync" in step)) :]
+    sandbox = Bubblewrap(workspace, Policy(memory_mb=2048), toolchain=own_python(workspace))
+    await sandbox.start()
+    try:
+        for step in moved:
+            result = await sandbox.run(
+                step.replace(PLACE, "/tmp/place"), timeout=30, env={"CODER_ENV": "/tmp/place"}
+            )
+            assert result.ok, text(result)
+        script = (
+            "ln -s /tmp/place/node_modules . && node -p 'require(\"one\")'"
+            " && readlink node_modules/one node_modules/inside && ls /tmp/place/packages/one/node_modules"
+        )
+        said = text(await sandbox.run(script, timeout=30)).splitlines()
+        assert said == ["found", "/workspace/packages/one", "left/index.js", "inner"]
+    finally:
+        await sandbox.close()
+        workspace.close()
