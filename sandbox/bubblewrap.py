@@ -278,7 +278,6 @@ class Bubblewrap:
             mountpoints.make_passable(directory)
         for point in setup.points:
             mountpoints.secure(point, setup.plan.uid, setup.plan.gid)
-        layers.make(setup.scratch, self._mounts, setup.plan.uid, setup.plan.gid, kept_too=False)
 
     async def _result(self, setup: _Setup, call: Call, full: bool) -> Result:
         began = time.monotonic()
@@ -313,6 +312,9 @@ class Bubblewrap:
             return grown or await setup.scratch_disk.full(running=True)
 
         self._secure(setup)
+        if layers.layered(self._toolchain):
+            places = (setup.scratch, self._mounts, setup.plan.uid, setup.plan.gid)
+            await asyncio.to_thread(layers.make, *places, kept_too=False)
         child = self._child = await spawn.start(setup.plan, call.command)
         output = call.drain(lambda: child.output.read(CHUNK), self._policy.flood_mb << 20)
         drained, ended = asyncio.create_task(output), asyncio.create_task(child.ended())
