@@ -285,7 +285,6 @@ class Bubblewrap:
             mountpoints.make_passable(directory)
         for point in setup.points:
             mountpoints.secure(point, setup.plan.uid, setup.plan.gid)
-        layers.make(setup.scratch, self._mounts, setup.plan.uid, setup.plan.gid, kept_too=False)
 
     async def _result(self, setup: _Setup, call: Call, full: bool) -> Result:
         began = time.monotonic()
@@ -315,6 +314,9 @@ class Bubblewrap:
     async def _execute(self, setup: _Setup, call: Call, *, full: bool) -> tuple[Stop, spawn.Ending]:
         """Run one command to its end. When this is cancelled, the command dies first."""
         self._secure(setup)
+        if layers.layered(self._toolchain):
+            places = (setup.scratch, self._mounts, setup.plan.uid, setup.plan.gid)
+            await asyncio.to_thread(layers.make, *places, kept_too=False)
         async with passage(self._network, self._toolchain, call.command) as (command, given):
             child = self._child = await spawn.start(setup.plan, command, given)
             return await self._follow(setup, child, call, full=full)

@@ -68,7 +68,8 @@ def make(scratch: Path, mounts: Sequence[Mount], uid: int, gid: int, *, kept_too
     No command may be running. Their work directories lie beside `scratch`: the kernel makes unreadable ones in
     them, which would count as a hidden part of the scratch directory.
     """
-    for parent in (scratch / "layers", scratch.parent / "work") if mounts else ():
+    some = any(mount.writes != "refused" for mount in mounts)
+    for parent in (scratch / "layers", scratch.parent / "work") if some else ():
         parent.mkdir(exist_ok=True)
         parent.chmod(0o755)
     for index, mount in enumerate(mounts):

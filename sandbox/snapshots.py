@@ -75,9 +75,11 @@ class Snapshots:
 
     def is_left_out(self, path: str) -> bool:
         """Whether `path` is, or is beneath, one that was left out."""
-        return bool(self._left_out) and any(
-            path == left or path.startswith(f"{left}/") for left in self._left_out
-        )
+        while self._left_out and path:
+            if path in self._left_out:
+                return True
+            path = path.rpartition("/")[0]
+        return False
 
     def take(self) -> str:
         """The tree id of the files as they are now.

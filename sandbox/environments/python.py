@@ -17,6 +17,7 @@ _PYTHON = f"{_VENV}/bin/python"
 _MAKE = f"python3 -m venv {_VENV}"
 _PYTEST = f"{_PYTHON} -I -c 'import pytest' 2>/dev/null || {{install}} pytest"
 _TOOLS = "/tmp/coder-tools"  # noqa: S108 - inside the sandbox
+_PDM = "hishel<2"  # pdm 2.29.4 takes any newer one, and fails with it
 _ACTIVE = f'VIRTUAL_ENV={_VENV} PATH="{_VENV}/bin:$PATH"'
 
 
@@ -73,7 +74,7 @@ def _pdm(project: Project, pyproject: dict[str, object]) -> Recipe:
     options = [f"--group={name}" for name in extras if name in locked]
     pdm = f"{_ACTIVE} PDM_IGNORE_SAVED_PYTHON=1 PDM_CHECK_UPDATE=0 {_TOOLS}/bin/pdm"
     install = f"{pdm} install --frozen-lockfile {_quoted(options)}".rstrip()
-    steps = (_MAKE, _tool("pdm"), install, _PYTEST.format(install=f"{_PYTHON} -m pip install"))
+    steps = (_MAKE, _tool("pdm", _PDM), install, _PYTEST.format(install=f"{_PYTHON} -m pip install"))
     return _recipe("pyproject.toml and pdm.lock", steps, project.present(("pdm.lock", "pyproject.toml")))
 
 
@@ -102,8 +103,9 @@ def _pip(project: Project, wants: Wants) -> Recipe:
     return _recipe(" and ".join(wants.sources), steps, wants.inputs, notes)
 
 
-def _tool(name: str) -> str:
-    return f"python3 -m venv {_TOOLS} && {_TOOLS}/bin/python -m pip install --quiet {name}"
+def _tool(*packages: str) -> str:
+    wanted = _quoted(packages)
+    return f"python3 -m venv {_TOOLS} && {_TOOLS}/bin/python -m pip install --quiet {wanted}"
 
 
 def _quoted(words: Sequence[str]) -> str:

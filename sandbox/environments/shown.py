@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from sandbox import interpreters
 from sandbox.base import WORKDIR
 from sandbox.environments.recipe import PLACE, Environment
-from sandbox.toolchain import Mount, Toolchain
+from sandbox.interpreters import Mount, Unusable
+from sandbox.toolchain import Toolchain
+
+
+def _base(directory: Path) -> tuple[Mount, ...]:
+    """The Python that the environment's own was made from, which need not be the one that is chosen today.
+
+    What a set-up left behind says so, and that is hostile: only a real installation is believed.
+    """
+    try:
+        home = interpreters.read_environment(directory / "venv").home
+        for name in ("python3", "python"):
+            if (home / name).exists():
+                return interpreters.installation_mounts(home / name, os.environ.get("HOME", ""), directory)
+    except Unusable:
+        pass
+    return ()
 
 
 def with_environment(toolchain: Toolchain | None, environment: Environment | None) -> Toolchain | None:
@@ -24,8 +42,11 @@ def with_environment(toolchain: Toolchain | None, environment: Environment | Non
     taken = {top / link for top in tops for link in environment.links}
     mounts = tuple(mount for mount in toolchain.mounts if mount.target not in taken)
     if environment.directory is not None:
+        directory = environment.directory.resolve()
+        known = {mount.target for mount in mounts}
+        mounts += tuple(mount for mount in _base(directory) if mount.target not in known)
         writes: Literal["shared", "forgotten"] = "shared" if environment.writable else "forgotten"
-        mounts += (Mount(environment.directory.resolve(), Path(PLACE), writes),)
+        mounts += (Mount(directory, Path(PLACE), writes),)
     return replace(
         toolchain,
         python=environment.python or toolchain.python,

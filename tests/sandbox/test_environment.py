@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from sandbox.base import WORKDIR, Sandbox
 from sandbox.bubblewrap import Bubblewrap
 from sandbox.docker import Docker
 from sandbox.environments.recipe import PLACE, Environment
+from sandbox.environments.shown import with_environment
 from sandbox.errors import FileRefused
 from sandbox.workspace import Workspace
 from tests.conftest import IMAGE
@@ -73,6 +76,31 @@ async def test_variables_and_programs_come_before_the_images_own(kind: str, tmp_
         assert text(await sandbox.run("echo $WHO", timeout=10, env={"WHO": "mine"})) == "mine"
     finally:
         await sandbox.close()
+
+
+async def test_the_python_that_an_environment_was_made_from_is_shown_with_it(tmp_path: Path) -> None:
+    environment = make_environment(tmp_path / "environment")
+    venv = tmp_path / "environment/venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    sandbox = Bubblewrap(make_workspace(tmp_path), SMALL, environment=environment)
+    await sandbox.start()
+    try:
+        said = await sandbox.run(f"{PLACE}/venv/bin/python -c 'import sys; print(sys.prefix)'", timeout=20)
+        assert text(said) == f"{PLACE}/venv"
+    finally:
+        await sandbox.close()
+
+
+def test_an_environment_cannot_have_anything_else_shown(tmp_path: Path) -> None:
+    environment = make_environment(tmp_path / "environment")
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/python3").touch()
+    venv = tmp_path / "environment/venv"
+    venv.mkdir()
+    (venv / "pyvenv.cfg").write_text(f"home = {tmp_path}/.ssh\n")
+    shown = with_environment(None, environment)
+    assert shown is not None
+    assert [str(mount.target) for mount in shown.mounts] == [PLACE]
 
 
 # Links in the workspace
