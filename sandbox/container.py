@@ -13,7 +13,7 @@ from typing import Any
 
 from sandbox import cgroups, owner, seccomp
 from sandbox.base import WORKDIR, Policy
-from sandbox.command import HOME
+from sandbox.command import HOME, PATH
 from sandbox.engine import CALL_SECONDS, Engine, Gone
 from sandbox.environments.recipe import PLACE, Environment
 from sandbox.errors import SandboxError
@@ -259,3 +259,9 @@ async def reap(engine: Engine) -> None:
         late = float(labels.get(_DEADLINE) or "inf") < time.time()
         if late or owner.is_gone(labels.get(_OWNER, "")):
             await remove(engine, entry["Id"])
+
+
+def path_of(image: Mapping[str, Any]) -> str:
+    """The PATH that the image sets."""
+    variables = (image.get("Config") or {}).get("Env") or []
+    return next((entry.partition("=")[2] for entry in variables if entry.startswith("PATH=")), PATH)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sandbox import container, doors, guarantees, mountpoints
 from sandbox.base import WORKDIR, Guarantee, Policy, Result
-from sandbox.command import PATH, prepare
+from sandbox.command import prepare
 from sandbox.engine import Engine, ExecStream, Gone
 from sandbox.environments.recipe import Environment
 from sandbox.errors import SandboxError, SandboxUnavailable
@@ -184,7 +184,7 @@ class Docker:
                 hint=f"docker pull {self._image}, or build one with sandbox/images/build.sh",
             ) from error
         if self._environment is not None and self._environment.path:
-            self._env["PATH"] = ":".join((*self._environment.path, _path_of(image)))
+            self._env["PATH"] = ":".join((*self._environment.path, container.path_of(image)))
 
     async def _create(self) -> container.Container:
         if self._engine is None:
@@ -393,9 +393,3 @@ class Docker:
 async def _discard(stream: ExecStream) -> None:
     while await stream.read():
         pass
-
-
-def _path_of(image: Mapping[str, Any]) -> str:
-    """The PATH that the image sets."""
-    variables = (image.get("Config") or {}).get("Env") or []
-    return next((entry.partition("=")[2] for entry in variables if entry.startswith("PATH=")), PATH)
