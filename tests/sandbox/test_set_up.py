@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ from sandbox.environments.store import Kept, Store
 from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.workspace import Workspace
 from tests.conftest import IMAGE
-from tests.sandboxes import BACKENDS, make_workspace, sleepers, text
+from tests.sandboxes import BACKENDS, code_for_everybody, make_workspace, sleepers, text
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"hello.txt": "hello\n", ".gitignore": "ignored\n"}
@@ -410,3 +411,62 @@ async def test_an_image_that_is_nowhere_is_named_with_what_to_do(on_docker: Proj
     with pytest.raises(SandboxUnavailable, match="coder-sandbox:none"):
         await set_up(replace(on_docker.job("true"), image="coder-sandbox:none"))
     assert on_docker.leftovers() == []
+
+
+# -- as somebody who is not root -------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="every other test here is run by an ordinary user then")
+def test_an_ordinary_user_sets_up_and_uses_it(tmp_path: Path) -> None:
+    import shutil
+
+    import msgspec
+
+    script = textwrap.dedent("""
+        import asyncio, os, sys
+        from pathlib import Path
+        from sandbox.base import Policy
+        from sandbox.choose import open_sandbox
+        from sandbox.environments.job import Job
+        from sandbox.environments.prepare import set_up
+        from sandbox.environments.recipe import Recipe
+        from sandbox.environments.store import Store
+        from sandbox.workspace import Workspace
+
+        async def main(place):
+            (place / "project").mkdir()
+            (place / "project" / "hello.txt").write_text("hello")
+            store = Store(place / "store")
+            workspace = Workspace.create(place / "project", place / "copy")
+            recipe = Recipe(source="t", steps=("cp hello.txt $CODER_ENV; id -u; mkdir -p node_modules/x",))
+            kept = await set_up(Job(recipe=recipe, workspace=workspace, project=place / "project",
+                backend="bubblewrap", store=store, log=place / "log", say=print, environ=dict(os.environ)))
+            fresh = workspace.fresh(place / "later")
+            sandbox, _ = await open_sandbox("bubblewrap", fresh, Policy(), image=None, toolchain=kept.toolchain(),
+                environment=store.environment(kept))
+            print((await sandbox.run("cat /opt/coder/env/hello.txt; ls node_modules", timeout=30)).text())
+            await sandbox.close()
+        asyncio.run(main(Path(sys.argv[1])))
+        """)
+    with code_for_everybody() as code, tempfile.TemporaryDirectory() as name:
+        shutil.copytree(Path(msgspec.__file__).parent, code / "msgspec")
+        os.chown(name, 12345, 12345)
+        done = subprocess.run(
+            ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups", "/usr/bin/python3", "-c", script, name],
+            env={"PATH": os.defpath, "PYTHONPATH": str(code), "HOME": name}, cwd="/",
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [
+        "$",
+        "cp",
+        "hello.txt",
+        "$CODER_ENV;",
+        "id",
+        "-u;",
+        "mkdir",
+        "-p",
+        "node_modules/x",
+        "12345",
+        "hellox",
+    ]
