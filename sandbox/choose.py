@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shlex
 from collections.abc import Awaitable, Callable
 
 from sandbox.base import Policy, Sandbox
@@ -13,6 +15,7 @@ from sandbox.workspace import Workspace
 
 DEFAULT_IMAGE = "coder-sandbox:base"
 UNCONFINED = "none"
+_FILL_SECONDS = 120.0
 KINDS = ("auto", "bubblewrap", "docker", UNCONFINED)
 
 
@@ -38,16 +41,15 @@ async def open_sandbox(
     async def docker() -> Sandbox:
         from sandbox.docker import Docker
 
-        return await _started(
-            Docker(workspace, policy, image=image or DEFAULT_IMAGE, environment=environment, network=network)
-        )
+        chosen = image or DEFAULT_IMAGE
+        sandbox = Docker(workspace, policy, image=chosen, environment=environment, network=network)
+        return await _filled(await _started(sandbox), environment)
 
     async def bubblewrap() -> Sandbox:
         from sandbox.bubblewrap import Bubblewrap
 
-        return await _started(
-            Bubblewrap(workspace, policy, toolchain=toolchain, environment=environment, network=network)
-        )
+        sandbox = Bubblewrap(workspace, policy, toolchain=toolchain, environment=environment, network=network)
+        return await _filled(await _started(sandbox), environment)
 
     match kind:
         case "docker":
@@ -73,6 +75,18 @@ async def open_sandbox(
 
 async def _started(sandbox: Sandbox) -> Sandbox:
     await sandbox.start()
+    return sandbox
+
+
+async def _filled(sandbox: Sandbox, environment: Environment | None) -> Sandbox:
+    """Copy what a set-up built in the tree to where there is nothing; what git does not ignore is taken back."""
+    if environment is not None and environment.built:
+        try:
+            await sandbox.run(f"cp -an {shlex.quote(environment.built)}/. .", timeout=_FILL_SECONDS)
+            await asyncio.to_thread(sandbox.workspace.restore, sandbox.workspace.base)
+        except BaseException:
+            await sandbox.close()
+            raise
     return sandbox
 
 

@@ -36,6 +36,14 @@ _KEEP = """keep() {
 }"""
 
 
+_BUILT = f"{PLACE}/built"
+_COPY_BUILT = f"""if git ls-files --others --ignored --exclude-standard -z 2>/dev/null |
+    grep -zvE '(^|/)(__pycache__|node_modules|[.]venv|venv|[.]git|[.][a-z]+_cache)/' >/tmp/built; then
+  mkdir -p {_BUILT} && tar --null -T /tmp/built -cf - | tar -xf - -C {_BUILT}
+fi"""
+"""Such as `_version.py`, extension modules, `dist/`: what was built in the tree, as far as git ignores it."""
+
+
 class Attempt:
     """A set-up in bubblewrap on its way."""
 
@@ -82,6 +90,7 @@ class Attempt:
             mounts=tuple((str(mount.source), str(mount.target)) for mount in self._basis.mounts),
             image=self._image,
             built=self._built,
+            files=self._files(making.directory),
         )
 
     def failure(self, what: str, hint: str) -> SetupFailed:
@@ -210,7 +219,7 @@ class Attempt:
         targets = {name: f"{PLACE}/kept/{name}" for name in _KEPT if name not in tops}
         targets |= {name: target for name, target in self._job.recipe.links.items() if name not in present}
         moves = (f"keep {shlex.quote(name)} {shlex.quote(target)}" for name, target in targets.items())
-        return f"{_KEEP}\n" + " &&\n".join(("true", *moves))
+        return f"{_KEEP}\n" + " &&\n".join(("true", *moves, _COPY_BUILT))
 
     def _tidy(self, directory: Path) -> None:
         """Remove what was for the set-up alone. No command is running any more."""
@@ -220,6 +229,12 @@ class Attempt:
                     remove_tree(directory / name)
                 else:
                     hostfiles.remove(directory, name, links=False)
+
+    def _files(self, directory: Path) -> str:
+        with contextlib.suppress(OSError, FileRefused):
+            if hostfiles.kind(directory, Path(_BUILT).name) == "dir":
+                return _BUILT
+        return ""
 
     def _kept_links(self, directory: Path) -> dict[str, str]:
         found = {}

@@ -99,7 +99,7 @@ def _pip(project: Project, wants: Wants) -> Recipe:
     steps.append(_PYTEST.format(install=pip))
     notes: tuple[str, ...] = ()
     if wants.compiled:
-        notes = ("modules that are compiled into the source tree are made for the set-up's copy only",)
+        notes = ("modules that are compiled into the source tree are kept where git ignores them",)
     return _recipe(" and ".join(wants.sources), steps, wants.inputs, notes)
 
 

@@ -62,6 +62,8 @@ class Environment:
     """What the steps made, on the host; shown read-only at `PLACE`."""
     writable: bool = False
     """`directory` may be written: true only while it is set up."""
+    built: str = ""
+    """Where inside the files lie that the steps made in the workspace and git ignores; copied where there are none."""
     env: Mapping[str, str] = field(default_factory=dict)
     path: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)

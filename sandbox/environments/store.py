@@ -56,6 +56,8 @@ class Kept:
     path: tuple[str, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
     python: str = ""
+    files: str = ""
+    """Where in the environment the files lie that the steps made in the workspace and git ignores."""
     mounts: tuple[tuple[str, str], ...] = ()
     """bubblewrap: what of the machine must be shown for it to work, and where inside."""
 
@@ -125,6 +127,7 @@ class Store:
             path=kept.path,
             links=kept.links,
             python=kept.python,
+            built=kept.files,
         )
 
     @contextlib.contextmanager

@@ -147,6 +147,23 @@ async def test_directories_that_peoples_own_commands_make_move_and_links_take_th
         assert sandbox.workspace.changes() == []
 
 
+async def test_what_was_built_in_the_tree_and_is_ignored_is_there_later_and_nothing_else(
+    project: Project,
+) -> None:
+    kept = await set_up(
+        project.job(
+            "mkdir -p ignored/deep; echo version > ignored/deep/_version.py; echo no > other.txt",
+            "mkdir -p $CODER_ENV/built; echo planted > $CODER_ENV/built/hello.txt; echo planted > $CODER_ENV/built/new.txt",
+        )
+    )
+    async with project.later(kept) as sandbox:
+        assert (
+            await said(sandbox, "cat ignored/deep/_version.py hello.txt; ls")
+            == "version\nhello\nhello.txt\nignored"
+        )
+        assert sandbox.workspace.changes() == []
+
+
 async def test_a_virtual_environment_made_from_what_is_there_runs_later(project: Project) -> None:
     kept = await set_up(
         project.job("python3 -m venv --without-pip $CODER_ENV/venv", python="/opt/coder/env/venv/bin/python")
