@@ -29,6 +29,7 @@ __all__ = ["build", "image_id", "pull", "remove"]
 DOCKERFILE = ".coder-internal-dockerfile"
 _FROM = re.compile(r" : FROM\b", re.IGNORECASE)
 _LAYER = re.compile(r"---> ([0-9a-f]{12,64})")
+_DISCARD_ATTEMPTS = 20
 _LARGEST_DOCKERFILE = 1 << 20
 _LARGEST_LINE = 1 << 20
 _CHUNK = 1 << 16
@@ -131,11 +132,25 @@ async def _discard(engine: Engine, tag: str, layers: Sequence[str]) -> None:
     """Remove the images that a failed build has left, the last first; what carries a name or another image stays."""
     with suppress(SandboxError):
         await remove(engine, tag)
-    for layer in reversed(layers):
-        with suppress(SandboxError):
-            found = await engine.call("inspect_image", layer)
-            if not found.get("RepoTags") and not found.get("RepoDigests"):
-                await engine.call("remove_image", layer, noprune=True)
+    left = list(reversed(layers))
+    for _ in range(_DISCARD_ATTEMPTS):  # the engine ends an abandoned build a little later
+        left = [layer for layer in left if not await _removed(engine, layer)]
+        if not left:
+            return
+        await asyncio.sleep(0.5)
+
+
+async def _removed(engine: Engine, layer: str) -> bool:
+    """Whether nothing is left to do about an image without a name."""
+    try:
+        found = await engine.call("inspect_image", layer)
+        if not found.get("RepoTags") and not found.get("RepoDigests"):
+            await engine.call("remove_image", layer, noprune=True)
+    except Gone as error:
+        return "No such image" in str(error)
+    except SandboxError:
+        return False
+    return True
 
 
 async def remove(engine: Engine, name: str) -> None:

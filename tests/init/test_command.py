@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 
 from coder.config import PROJECT_FILE
 from tests.conftest import IMAGE
+from tests.sandboxes import sleepers
 
 FILE = """
 [environment]
@@ -202,6 +204,21 @@ def test_a_time_limit_holds(init: Init, repository: Path, cache: Path) -> None:
     assert done.exit == 1
     assert "took too long" in done.err
     assert kept(cache) == []
+
+
+def test_an_interruption_ends_it_in_good_order(repository: Path, cache: Path) -> None:
+    (repository / PROJECT_FILE).write_text('[environment]\nsetup = ["echo begun; sleep 7501"]')
+    words = [sys.executable, "-m", "coder", "init", "-C", str(repository), "--yes"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while process.stderr.readline() != "begun\n":
+        pass
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert kept(cache) == []
+    assert sleepers("7501") == []
 
 
 def test_clean_removes_what_belongs_to_this_project(init: Init, cache: Path) -> None:

@@ -385,12 +385,13 @@ async def test_a_dockerfile_of_the_project_is_built_and_used(on_docker: Project)
     assert await cached(job) is None
 
 
+def images() -> list[str]:
+    done = subprocess.run(["docker", "images", "-aq"], capture_output=True, text=True, check=True)
+    return sorted(done.stdout.split())
+
+
 @pytest.mark.docker
 async def test_a_build_that_fails_leaves_no_image(on_docker: Project) -> None:
-    def images() -> list[str]:
-        done = subprocess.run(["docker", "images", "-aq"], capture_output=True, text=True, check=True)
-        return sorted(done.stdout.split())
-
     before = images()
     add(on_docker, "Dockerfile", f"FROM {IMAGE}\nRUN echo one\nRUN echo two; exit 9\n")
     problem = await failure(on_docker.job(dockerfile="Dockerfile"))
@@ -398,6 +399,18 @@ async def test_a_build_that_fails_leaves_no_image(on_docker: Project) -> None:
     assert "two" in problem.lines
     assert set(images()) <= set(before)
     assert on_docker.leftovers() == []
+
+
+@pytest.mark.docker
+async def test_a_build_that_hangs_is_ended_and_leaves_nothing(on_docker: Project) -> None:
+    before = images()
+    add(on_docker, "Dockerfile", f"FROM {IMAGE}\nRUN echo {on_docker.directory}; sleep 7601\n")
+    problem = await failure(on_docker.job(dockerfile="Dockerfile", timeout=8.0))
+    assert "took too long" in str(problem)
+    assert sleepers("7601") == []
+    done = subprocess.run(["docker", "ps", "-a", "--no-trunc"], capture_output=True, text=True, check=True)
+    assert "sleep 7601" not in done.stdout
+    assert set(images()) <= set(before)
 
 
 @pytest.mark.docker
