@@ -16,6 +16,8 @@ _VENV = f"{PLACE}/venv"
 _PYTHON = f"{_VENV}/bin/python"
 _MAKE = f"python3 -m venv {_VENV}"
 _PYTEST = f"{_PYTHON} -I -c 'import pytest' 2>/dev/null || {{install}} pytest"
+# pip does that itself; later every import would compile anew, since nothing can be written there
+_COMPILE = f"{_PYTHON} -m compileall -q {_VENV}/lib >/dev/null || true"
 _TOOLS = "/tmp/coder-tools"  # noqa: S108 - inside the sandbox
 _PDM = "hishel<2"  # pdm 2.29.4 takes any newer one, and fails with it
 _ACTIVE = f'VIRTUAL_ENV={_VENV} PATH="{_VENV}/bin:$PATH"'
@@ -49,6 +51,7 @@ def _uv(project: Project, wants: Wants, pyproject: dict[str, object]) -> Recipe:
     steps = (
         _tool("uv"),
         f"{variables} {uv} sync --frozen {_quoted(options)}".rstrip(),
+        _COMPILE,
         _PYTEST.format(install=f"{uv} pip install --python {_PYTHON}"),
     )
     inputs = project.present(("uv.lock", "pyproject.toml", ".python-version", "uv.toml", *manifests))
@@ -62,7 +65,7 @@ def _poetry(project: Project, pyproject: dict[str, object]) -> Recipe:
     options = [f"--with={name}" for name in groups]
     options += [f"--extras={name}" for name in requirements.test_names(declared)]
     install = f"{_ACTIVE} {_TOOLS}/bin/poetry install --no-interaction {_quoted(options)}".rstrip()
-    steps = (_MAKE, _tool("poetry"), install, _PYTEST.format(install=f"{_PYTHON} -m pip install"))
+    steps = (_MAKE, _tool("poetry"), install, _COMPILE, _PYTEST.format(install=f"{_PYTHON} -m pip install"))
     inputs = project.present(("poetry.lock", "pyproject.toml", "poetry.toml"))
     source = " and ".join(name for name in ("pyproject.toml", "poetry.lock") if name in inputs)
     return _recipe(source, steps, inputs)
@@ -74,7 +77,13 @@ def _pdm(project: Project, pyproject: dict[str, object]) -> Recipe:
     options = [f"--group={name}" for name in extras if name in locked]
     pdm = f"{_ACTIVE} PDM_IGNORE_SAVED_PYTHON=1 PDM_CHECK_UPDATE=0 {_TOOLS}/bin/pdm"
     install = f"{pdm} install --frozen-lockfile {_quoted(options)}".rstrip()
-    steps = (_MAKE, _tool("pdm", _PDM), install, _PYTEST.format(install=f"{_PYTHON} -m pip install"))
+    steps = (
+        _MAKE,
+        _tool("pdm", _PDM),
+        install,
+        _COMPILE,
+        _PYTEST.format(install=f"{_PYTHON} -m pip install"),
+    )
     return _recipe("pyproject.toml and pdm.lock", steps, project.present(("pdm.lock", "pyproject.toml")))
 
 
