@@ -41,6 +41,7 @@ _SHARED = [
     click.option("--max-tokens", type=int, metavar="N", help="Cap on tokens, in and out together."),
     click.option("--timeout", type=float, metavar="SECONDS", help="Cap on wall time."),
     click.option("--apply/--no-apply", default=None, help="Change your files when every gate is passed."),
+    click.option("-y", "--yes", is_flag=True, help="Agree to the set-up that `coder init` would show, and do it first."),
     click.option("--branch", metavar="NAME", default="", help="Commit the change to a new branch."),
     click.option("--patch", type=click.Path(path_type=Path), metavar="FILE", help="Write the patch here too."),
     click.option("--output-format", type=click.Choice(["text", "json", "jsonl"]), help="What standard output gets."),
@@ -80,18 +81,49 @@ def fix(**flags: Any) -> None:
     Without a test named, the failing ones are found. Reproduces the failure, changes a copy, and judges
     the change in clean sandboxes.
     """
-    from coder.start import start
-
-    raise SystemExit(start("fix", flags))
+    raise SystemExit(_start("fix", flags))
 
 
 @cli.command()
 @_options
 def run(**flags: Any) -> None:
     """Do any other task: write tests, document, refactor. No failing test is expected."""
-    from coder.start import start
+    raise SystemExit(_start("run", flags))
 
-    raise SystemExit(start("run", flags))
+
+@cli.command()
+@click.option("-C", "directory", type=click.Path(path_type=Path), default=Path(), help="The repository.")
+@click.option("-y", "--yes", is_flag=True, help="Agree to what is shown.")
+@click.option(
+    "--sandbox", type=click.Choice(["auto", "docker", "bubblewrap"]), help="Where it is set up, and used."
+)
+@click.option("--image", help="Set it up in this Docker image.")
+@click.option("--show", is_flag=True, help="Only show what would be done, and whether it was done.")
+@click.option("--clean", is_flag=True, help="Remove this project's environments, and old ones.")
+@click.option("--timeout", type=click.FloatRange(min=1.0), default=1800.0, show_default=True, metavar="SECONDS", help="Cap on the whole set-up.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One object on standard output.")
+def init(as_json: bool, **flags: Any) -> None:
+    """Set this project's dependencies up, once, so that every later run has them without a network.
+
+    Shows the commands first, where they run and what they can reach, and asks. They run in a sandbox, on a copy of
+    the repository, with a logged way to web servers; what they make is kept in your cache and shown read-only ever
+    after. A changed lock file or recipe makes it anew.
+
+    \b
+    The recipe is the first of:
+      [environment] in .coder.toml      setup = ["pip install -e ."], image, dockerfile, inputs, env, path, python
+      .devcontainer/devcontainer.json   image or build, containerEnv, onCreate-, updateContent-, postCreateCommand
+      what the files tell               uv, poetry, pdm, pip, npm, pnpm, yarn, cargo, go, maven, gradle
+
+    \b
+    Look first:                   coder init --show
+    In a script:                  coder init --yes --json
+    With a private index:         [environment] pass = ["PIP_INDEX_URL"] in your own configuration file
+    Exit status: 0 set up (or nothing to do)   1 it failed   2 not agreed to   5 no usable sandbox
+    """
+    from coder.init.command import Options, initialise
+
+    raise SystemExit(initialise(Options(json=as_json, **flags)))
 
 
 @cli.command()
@@ -195,6 +227,16 @@ def show(run: str, output_format: str, verbose: bool) -> None:
     from coder.show import show_run
 
     click.echo(show_run(run, output_format, verbose=verbose), nl=False)
+
+
+def _start(workflow: str, flags: dict[str, Any]) -> int:
+    if flags.pop("yes") and not flags.get("unsafe_no_sandbox"):
+        from coder.init.command import prepare_for_run
+
+        prepare_for_run(flags)
+    from coder.start import start
+
+    return start(workflow, flags)
 
 
 def main() -> NoReturn:

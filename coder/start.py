@@ -74,7 +74,7 @@ def _request(workflow: str, flags: Mapping[str, Any], *, approve: Approve | None
     task = _task(flags["task"])
     named = {name: flags.get(name) for name in config.SETTINGS}
     unconfined = _unconfined(flags)
-    settings = config.load(project=_project(directory), flags=named, environ=os.environ)
+    settings = config.load(project=project_folder(directory), flags=named, environ=os.environ)
     if unconfined:
         settings = replace(settings, sandbox="none", layers={**settings.layers, "sandbox": "flag"})
     run = sessions.new_id()
@@ -113,7 +113,7 @@ def _unconfined(flags: Mapping[str, Any]) -> bool:
     return True
 
 
-def _project(directory: Path) -> Path:
+def project_folder(directory: Path) -> Path:
     """The repository's top folder, where its project file lies; the folder itself outside any repository."""
     return next(
         (folder for folder in (directory, *directory.parents) if (folder / ".git").exists()), directory

@@ -13,14 +13,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sandbox import cgroups, guarantees, host, inside, mountpoints, seccomp, spawn
+from sandbox import cgroups, guarantees, host, inside, layers, mountpoints, seccomp, spawn
 from sandbox.base import Guarantee, Policy, Result
 from sandbox.command import PATH, prepare
+from sandbox.environments.recipe import Environment
+from sandbox.environments.shown import with_environment
 from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.network import ENVIRONMENT, Network
 from sandbox.output import CHUNK, HeadTail
 from sandbox.passage import passage
-from sandbox.toolchain import Toolchain
+from sandbox.toolchain import Mount, Toolchain
 from sandbox.walking import remove_tree
 from sandbox.watch import FULL, Call, DiskWatch, Stop, last_words, watch
 from sandbox.workspace import Workspace
@@ -58,11 +60,13 @@ class Bubblewrap:
         policy: Policy,
         *,
         toolchain: Toolchain | None = None,
+        environment: Environment | None = None,
         network: Network | None = None,
     ) -> None:
         self.workspace = workspace
         self._policy = policy
-        self._toolchain = toolchain
+        self._toolchain = with_environment(toolchain, environment)
+        self._links = environment.links if environment else {}
         self._network = network
         self._held = contextlib.ExitStack()
         self._lock = asyncio.Lock()
@@ -99,7 +103,7 @@ class Bubblewrap:
             command = prepare(
                 script,
                 cwd=cwd,
-                env={**self._environment, **(env or {})},
+                env={**self._env, **(env or {})},
                 stdin=stdin,
                 file_mb=0 if full else self._policy.file_mb,
                 processes=setup.processes,
@@ -141,10 +145,11 @@ class Bubblewrap:
         return self._setup
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def _env(self) -> dict[str, str]:
         extra = self._toolchain.path if self._toolchain else ()
         path = os.pathsep.join((*extra, PATH, inside.PROGRAMS))
-        return {"PATH": path, **(ENVIRONMENT if self._network else {})}
+        own = self._toolchain.env if self._toolchain else {}
+        return {**own, **(ENVIRONMENT if self._network else {}), "PATH": path}
 
     # Preparing
 
@@ -152,7 +157,9 @@ class Bubblewrap:
         uid, gid = self.workspace.uid, self.workspace.root.stat().st_gid
         if uid == 0 or os.getuid() not in (0, uid):
             raise SandboxUnavailable(f"commands cannot run as user {uid}", hint="copy the repository anew")
-        scratch = self._make_scratch(uid, gid)
+        await asyncio.to_thread(self.workspace.make_links, self._links)
+        self._toolchain = await asyncio.to_thread(layers.fitting, self._toolchain, self.workspace.root)
+        scratch = await asyncio.to_thread(self._make_scratch, uid, gid)
         group = cgroups.create(self._policy)
         if group is not None:
             self._held.callback(group.close)
@@ -172,17 +179,33 @@ class Bubblewrap:
         return works
 
     def _make_scratch(self, uid: int, gid: int) -> Path:
-        scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=self.workspace.root.parent))
-        self._held.callback(remove_tree, scratch)
-        (scratch / "etc").mkdir()
+        private = Path(tempfile.mkdtemp(prefix="scratch-", dir=self.workspace.root.parent))
+        self._held.callback(remove_tree, private)
+        scratch = private / "place" / "scratch"  # what bwrap, as another user, has to pass through
+        for path in (scratch.parent, scratch, scratch / "etc"):
+            path.mkdir()
+            path.chmod(0o755)
         inside.make_etc(scratch / "etc", uid, gid)
-        _fill_scratch(scratch, uid, gid)
+        self._fill_scratch(scratch, uid, gid)
         return scratch
+
+    def _fill_scratch(self, scratch: Path, uid: int, gid: int) -> None:
+        for name, mode in _SCRATCH.items():
+            path = scratch / name
+            path.mkdir()
+            if os.getuid() == 0:
+                os.chown(path, uid, gid)
+            path.chmod(mode)
+        layers.make(scratch, self._mounts, uid, gid)
+
+    @property
+    def _mounts(self) -> tuple[Mount, ...]:
+        return self._toolchain.mounts if self._toolchain else ()
 
     async def _clear_scratch(self, setup: _Setup) -> None:
         for name in _SCRATCH:
             await asyncio.to_thread(remove_tree, setup.scratch / name)
-        _fill_scratch(setup.scratch, setup.plan.uid, setup.plan.gid)
+        await asyncio.to_thread(self._fill_scratch, setup.scratch, setup.plan.uid, setup.plan.gid)
         await setup.scratch_disk.start()
 
     def _data_mb(self, group: cgroups.Cgroup | None) -> int:
@@ -200,12 +223,11 @@ class Bubblewrap:
         if seccomp.supported():
             seccomp_fd = spawn.memory_file("seccomp", seccomp.program())
             self._held.callback(os.close, seccomp_fd)
-        for binary, nested in itertools.product(host.binaries(), (False, True)):
-            plan = self._plan(setup, binary, seccomp_fd, nested=nested)
+        ways = self._toolchains()
+        for binary, nested, toolchain in itertools.product(host.binaries(), (False, True), ways):
+            plan = self._plan(setup, binary, seccomp_fd, toolchain, nested=nested)
             trial = replace(setup, plan=plan)
-            command = prepare(
-                "true", cwd=".", env=self._environment, stdin=b"", file_mb=1, processes=setup.processes
-            )
+            command = prepare("true", cwd=".", env=self._env, stdin=b"", file_mb=1, processes=setup.processes)
             sink = HeadTail(4096)
             stop, ending = await self._execute(trial, Call(command, sink, _PROBE_SECONDS, None), full=False)
             if ending.exit == 0:
@@ -218,8 +240,20 @@ class Bubblewrap:
             )
         raise SandboxUnavailable(f"bubblewrap does not work here: {problem}", hint=host.hint(problem))
 
+    def _toolchains(self) -> list[Toolchain | None]:
+        """What is to be shown: with overlays, then without."""
+        if self._toolchain is None or not layers.layered(self._toolchain):
+            return [self._toolchain]
+        return [self._toolchain, layers.read_only(self._toolchain)]
+
     def _plan(
-        self, setup: _Setup, binary: host.Binary, seccomp_fd: int | None, *, nested: bool
+        self,
+        setup: _Setup,
+        binary: host.Binary,
+        seccomp_fd: int | None,
+        toolchain: Toolchain | None,
+        *,
+        nested: bool,
     ) -> spawn.Plan:
         stage = inside.Stage.here()
         program = str(binary.path)
@@ -230,7 +264,7 @@ class Bubblewrap:
             self._policy,
             self.workspace.root,
             setup.scratch,
-            self._toolchain,
+            toolchain,
             seccomp=seccomp_fd,
             nested=nested,
         )
@@ -280,6 +314,9 @@ class Bubblewrap:
     async def _execute(self, setup: _Setup, call: Call, *, full: bool) -> tuple[Stop, spawn.Ending]:
         """Run one command to its end. When this is cancelled, the command dies first."""
         self._secure(setup)
+        if layers.layered(self._toolchain):
+            places = (setup.scratch, self._mounts, setup.plan.uid, setup.plan.gid)
+            await asyncio.to_thread(layers.make, *places, kept_too=False)
         async with passage(self._network, self._toolchain, call.command) as (command, given):
             child = self._child = await spawn.start(setup.plan, command, given)
             return await self._follow(setup, child, call, full=full)
@@ -313,12 +350,3 @@ class Bubblewrap:
             else:  # cancelled once more meanwhile
                 settling.add_done_callback(lambda _: child.close())
         return stop, ending
-
-
-def _fill_scratch(scratch: Path, uid: int, gid: int) -> None:
-    for name, mode in _SCRATCH.items():
-        path = scratch / name
-        path.mkdir()
-        if os.getuid() == 0:
-            os.chown(path, uid, gid)
-        path.chmod(mode)

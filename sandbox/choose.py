@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import shlex
 from collections.abc import Awaitable, Callable
 
 from sandbox.base import Policy, Sandbox
+from sandbox.environments.recipe import Environment
 from sandbox.errors import SandboxUnavailable
 from sandbox.network import Network
 from sandbox.toolchain import Toolchain
@@ -12,6 +15,7 @@ from sandbox.workspace import Workspace
 
 DEFAULT_IMAGE = "coder-sandbox:base"
 UNCONFINED = "none"
+_FILL_SECONDS = 120.0
 KINDS = ("auto", "bubblewrap", "docker", UNCONFINED)
 
 
@@ -22,25 +26,30 @@ async def open_sandbox(
     *,
     image: str | None,
     toolchain: Toolchain | None,
+    environment: Environment | None = None,
     network: Network | None = None,
 ) -> tuple[Sandbox, str]:
     """A started sandbox of this kind, and a sentence saying which and why.
 
     `auto`: Docker when an image is named, else bubblewrap, else Docker with the image that
     sandbox/images/build.sh makes; where neither works, a sandbox that runs nothing. `toolchain` matters to
-    bubblewrap only; an image brings its own. With a started `network` its commands reach what that allows; without,
-    nothing. Raises SandboxUnavailable when what was named cannot be had, ValueError for another kind.
+    bubblewrap only; an image brings its own. `environment`, whose own image must be named, is shown by either. With a
+    started `network` its commands reach what that allows; without, nothing. Raises SandboxUnavailable when what was
+    named cannot be had, ValueError for another kind.
     """
 
     async def docker() -> Sandbox:
         from sandbox.docker import Docker
 
-        return await _started(Docker(workspace, policy, image=image or DEFAULT_IMAGE, network=network))
+        chosen = image or DEFAULT_IMAGE
+        sandbox = Docker(workspace, policy, image=chosen, environment=environment, network=network)
+        return await _filled(await _started(sandbox), environment)
 
     async def bubblewrap() -> Sandbox:
         from sandbox.bubblewrap import Bubblewrap
 
-        return await _started(Bubblewrap(workspace, policy, toolchain=toolchain, network=network))
+        sandbox = Bubblewrap(workspace, policy, toolchain=toolchain, environment=environment, network=network)
+        return await _filled(await _started(sandbox), environment)
 
     match kind:
         case "docker":
@@ -66,6 +75,18 @@ async def open_sandbox(
 
 async def _started(sandbox: Sandbox) -> Sandbox:
     await sandbox.start()
+    return sandbox
+
+
+async def _filled(sandbox: Sandbox, environment: Environment | None) -> Sandbox:
+    """Copy what a set-up built in the tree to where there is nothing; what git does not ignore is taken back."""
+    if environment is not None and environment.built:
+        try:
+            await sandbox.run(f"cp -an {shlex.quote(environment.built)}/. .", timeout=_FILL_SECONDS)
+            await asyncio.to_thread(sandbox.workspace.restore, sandbox.workspace.base)
+        except BaseException:
+            await sandbox.close()
+            raise
     return sandbox
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from sandbox import cgroups, owner, seccomp
 from sandbox.base import WORKDIR, Policy
-from sandbox.command import HOME
+from sandbox.command import HOME, PATH
 from sandbox.engine import CALL_SECONDS, Engine, Gone
+from sandbox.environments.recipe import PLACE, Environment
 from sandbox.errors import SandboxError
 
 DOOR = "/run/coder"
@@ -77,7 +78,9 @@ def _limits(policy: Policy) -> dict[str, Any]:
     }
 
 
-def _mounts(policy: Policy, root: Path, uid: int, gid: int, door: Path | None) -> dict[str, Any]:
+def _mounts(
+    policy: Policy, root: Path, uid: int, gid: int, door: Path | None, environment: Environment | None
+) -> dict[str, Any]:
     import docker.types
 
     tmp, home, _ = policy.tmpfs_mb
@@ -85,6 +88,8 @@ def _mounts(policy: Policy, root: Path, uid: int, gid: int, door: Path | None) -
     mounts = [docker.types.Mount(WORKDIR, str(root), type="bind", propagation="rprivate")]
     if door is not None:
         mounts.append(_door(door))
+    if environment is not None and environment.directory is not None:
+        mounts.append(_environment(environment.directory, writable=environment.writable))
     return {
         "mounts": mounts,
         "tmpfs": {
@@ -100,6 +105,13 @@ def _door(door: Path) -> Any:
     return docker.types.Mount(DOOR, str(door), type="bind", propagation="rprivate", read_only=True)
 
 
+def _environment(directory: Path, *, writable: bool) -> Any:
+    import docker.types
+
+    source = str(directory.resolve())
+    return docker.types.Mount(PLACE, source, type="bind", propagation="rprivate", read_only=not writable)
+
+
 async def create(
     engine: Engine,
     info: Mapping[str, Any],
@@ -110,6 +122,7 @@ async def create(
     gid: int,
     *,
     door: Path | None = None,
+    environment: Environment | None = None,
 ) -> Container:
     """Make and start a container around the workspace at `root`. Raises SandboxError; nothing is left then.
 
@@ -129,7 +142,7 @@ async def create(
         userns_mode="host" if any("name=userns" in option for option in security_options(info)) else None,
         log_config=docker.types.LogConfig(type="none"),
         **_limits(policy),
-        **_mounts(policy, root, uid, gid, door),
+        **_mounts(policy, root, uid, gid, door, environment),
     )
     made = await engine.call(
         "create_container",
@@ -246,3 +259,9 @@ async def reap(engine: Engine) -> None:
         late = float(labels.get(_DEADLINE) or "inf") < time.time()
         if late or owner.is_gone(labels.get(_OWNER, "")):
             await remove(engine, entry["Id"])
+
+
+def path_of(image: Mapping[str, Any]) -> str:
+    """The PATH that the image sets."""
+    variables = (image.get("Config") or {}).get("Env") or []
+    return next((entry.partition("=")[2] for entry in variables if entry.startswith("PATH=")), PATH)

@@ -15,6 +15,7 @@ from sandbox import container, doors, guarantees, mountpoints
 from sandbox.base import WORKDIR, Guarantee, Policy, Result
 from sandbox.command import prepare
 from sandbox.engine import Engine, ExecStream, Gone
+from sandbox.environments.recipe import Environment
 from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.gate import Gate
 from sandbox.network import ENVIRONMENT, Network
@@ -54,9 +55,12 @@ class Docker:
         *,
         image: str,
         host: str | None = None,
+        environment: Environment | None = None,
         network: Network | None = None,
     ) -> None:
         self.workspace = workspace
+        self._environment = environment
+        self._env: dict[str, str] = dict(environment.env) if environment else {}
         self._policy = policy
         self._image = image
         self._host = host
@@ -77,6 +81,9 @@ class Docker:
         self._engine = await Engine.connect(self._host)
         try:
             await self._check_engine(self._engine)
+            await asyncio.to_thread(
+                self.workspace.make_links, self._environment.links if self._environment else {}
+            )
             await container.reap(self._engine)
             await self._disk.start()
             self._container = await self._create()
@@ -110,7 +117,7 @@ class Docker:
             command = prepare(
                 script,
                 cwd=cwd,
-                env={**(ENVIRONMENT if self._network else {}), **(env or {})},
+                env={**self._env, **(ENVIRONMENT if self._network else {}), **(env or {})},
                 stdin=stdin,
                 file_mb=0 if full else self._policy.file_mb,
                 processes=None,
@@ -146,6 +153,11 @@ class Docker:
             self._policy, self._info, counts_oom=here.memory is not None, network=promise
         )
 
+    @property
+    def container_id(self) -> str:
+        """The running container, whose network others may share. Valid after start()."""
+        return self._running()[1].id
+
     def _running(self) -> tuple[Engine, container.Container]:
         if self._engine is None or self._container is None:
             raise SandboxError("the sandbox is not running", hint="start it first")
@@ -165,12 +177,14 @@ class Docker:
                 hint="use --sandbox bubblewrap, which needs no root either",
             )
         try:
-            await engine.call("inspect_image", self._image)
+            image = await engine.call("inspect_image", self._image)
         except Gone as error:
             raise SandboxUnavailable(
                 f"the image {self._image} is not on this machine",
                 hint=f"docker pull {self._image}, or build one with sandbox/images/build.sh",
             ) from error
+        if self._environment is not None and self._environment.path:
+            self._env["PATH"] = ":".join((*self._environment.path, container.path_of(image)))
 
     async def _create(self) -> container.Container:
         if self._engine is None:
@@ -178,8 +192,9 @@ class Docker:
         uid, gid = self._user
         root = self.workspace.root
         create = partial(
-            container.create, self._engine, self._info, self._image, self._policy, root, uid, gid
-        )
+            container.create, self._engine, self._info, self._image, self._policy, root, uid, gid,
+            environment=self._environment,
+        )  # fmt: skip
         if self._network is None:
             return await create()
         made, self._gate = await doors.create_with_gate(

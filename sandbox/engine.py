@@ -87,6 +87,11 @@ class Engine:
         method = getattr(self._client, name)
         return await _guarded(lambda: method(*args, **kwargs), limit, name)
 
+    @property
+    def version(self) -> str:
+        """The version of its interface that is spoken."""
+        return str(self._client.api_version)
+
     def close(self) -> None:
         self._client.close()
 

@@ -15,6 +15,10 @@ class SandboxUnavailable(SandboxError):
     """This backend cannot be used on this machine (no engine, no image, no user namespaces …)."""
 
 
+class ManifestProblem(SandboxError):
+    """A file that says what a project needs, such as pyproject.toml, cannot be understood."""
+
+
 class FileRefused(SandboxError):
     """A path or a file that the host will not touch: outside the workspace, a link, a device, too large."""
 

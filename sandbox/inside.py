@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox import mountpoints
+from sandbox import layers, mountpoints
 from sandbox.base import WORKDIR, Policy
 from sandbox.command import GITCONFIG, HOME
 from sandbox.mountpoints import Point
@@ -19,15 +19,22 @@ STAGES = ("/mnt", "/media", "/srv", "/tmp")  # noqa: S108 - covered by a mount o
 
 # Nothing here says who the user is or what they may do: no pip.conf, no npmrc, no resolv.conf, no shadow.
 _ETC_FILES = (
-    "debian_version", "ld.so.cache", "ld.so.conf", "localtime", "magic", "mime.types", "os-release",
-    "pki/tls/openssl.cnf", "protocols", "services", "ssl/openssl.cnf", "timezone",
+    "debian_version", "ld.so.cache", "ld.so.conf", "localtime", "magic", "maven/logging/simplelogger.properties",
+    "maven/m2.conf", "mime.types", "os-release", "pki/tls/openssl.cnf", "protocols", "services", "ssl/openssl.cnf", "timezone",
 )  # fmt: skip
 _ETC_DIRECTORIES = (
     "alternatives", "crypto-policies", "fonts", "ld.so.conf.d", "perl", "pki/ca-trust", "pki/tls/certs", "ssl/certs"
 )  # fmt: skip
 _ETC_LARGEST = 4 << 20
-# A Python's own settings, often with the password of a registry
-_CREDENTIALS = ("pip.conf", "uv.toml", ".condarc")
+# An installation's own settings, often with the password of a registry, and what in /etc is shown for them
+_CREDENTIALS = {
+    "pip.conf": "empty",
+    "uv.toml": "empty",
+    ".condarc": "empty",
+    "etc/npmrc": "empty",
+    "lib/node_modules/npm/npmrc": "empty",
+    "conf/settings.xml": "maven/settings.xml",
+}
 _MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _STORES = ("/nix/store", "/gnu/store")
 
@@ -71,7 +78,9 @@ def make_etc(directory: Path, uid: int, gid: int) -> None:
         "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
         "gitconfig": GITCONFIG,
         "empty": "",
+        "maven/settings.xml": "<settings/>\n",
     }
+    (directory / "maven").mkdir(exist_ok=True)
     for name, text in texts.items():
         (directory / name).write_text(text)
     programs = directory / Path(PROGRAMS).relative_to("/etc")
@@ -115,11 +124,17 @@ def _places(stage: Stage, workspace: Path, scratch: Path, toolchain: Toolchain |
         return
     if toolchain.alias is not None:
         yield from ("--bind", stage.path(workspace), str(toolchain.alias))
-    for mount in toolchain.mounts:
-        yield from ("--ro-bind", stage.path(mount.source), str(mount.target))
-        for name in _CREDENTIALS:
+    for index, mount in enumerate(toolchain.mounts):
+        source = stage.path(mount.source)
+        if mount.writes == "refused":
+            yield from ("--ro-bind", source, str(mount.target))
+        elif mount.writes == "shared":
+            yield from ("--bind", source, str(mount.target))
+        else:
+            yield from layers.options(stage.path(scratch.parent), scratch, index, source, mount.target)
+        for name, shown in _CREDENTIALS.items():
             if (mount.source / name).is_file():
-                yield from ("--ro-bind", f"{stage.path(scratch / 'etc')}/empty", str(mount.target / name))
+                yield from ("--ro-bind", f"{stage.path(scratch / 'etc')}/{shown}", str(mount.target / name))
 
 
 def mount_points(workspace: Path, scratch: Path, toolchain: Toolchain | None) -> list[Point]:
@@ -147,7 +162,7 @@ def options(
 ) -> list[str]:
     """Everything bwrap needs but the environment and the command.
 
-    `scratch` holds the directories "etc", "tmp" and "home". `seccomp` is a descriptor of a BPF program. `nested`
+    `scratch` holds the directories "etc", "tmp" and "home", and the layers of the toolchain's mounts. `seccomp` is a descriptor of a BPF program. `nested`
     leaves user namespaces possible inside (seccomp still refuses them) where bwrap cannot forbid them.
     """
     isolation = ["--unshare-all", "--unshare-user", "--hostname", "sandbox", "--cap-drop", "ALL"]

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sandbox import hostfiles
 from sandbox.errors import FileRefused
@@ -43,10 +44,15 @@ class Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A directory or file of the host (no link in its path) and where it appears inside, read-only."""
+    """A directory or file of the host (no link in its path) and where it appears inside; nothing changes it."""
 
     source: Path
     target: Path
+    writes: Literal["refused", "forgotten", "kept", "shared"] = "refused"
+    """What becomes of writes inside. Forgotten: when the command ends. Kept: until the sandbox is reset.
+    Where this machine has no overlays both are refused. Shared: they change the directory itself, as while an
+    environment is set up.
+    """
 
 
 @dataclass(frozen=True, slots=True)

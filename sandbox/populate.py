@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import stat
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.errors import FileRefused, SandboxError
-from sandbox.hostfiles import Owner, opened, read_open
+from sandbox.hostfiles import Owner, opened, read_bytes, read_open, write_bytes
 from sandbox.hostgit import make_git_directory
 from sandbox.shadow import EXECUTABLE, LINK, REGULAR, TreeFile, TreeWriter, write_tree
 from sandbox.walking import Caps, Skipped
@@ -24,10 +25,13 @@ __all__ = [
     "Progress",
     "SourceFile",
     "finish_git",
+    "hide_from_git",
     "place_files",
     "read_sources",
     "write_index",
 ]
+
+_PLAIN = re.compile(r"[\w./@+-]+")  # no character that means something to gitignore
 
 Progress = Callable[[int, int], None]
 """Told (files done, files in all) now and then; what it raises ends the copying."""
@@ -207,6 +211,16 @@ def finish_git(
             for name in (".", *names):
                 os.chown(os.path.join(directory, name), *owner)
         os.chown(root, *owner)
+
+
+def hide_from_git(root: Path, path: str, owner: Owner | None) -> None:
+    """Have the throw-away repository in `root`, which commands may have filled, ignore `path`."""
+    if not _PLAIN.fullmatch(path):
+        return
+    exclude = ".git/info/exclude"
+    with contextlib.suppress(OSError, FileRefused):  # whatever a command made of it: it is for its own eyes
+        present = read_bytes(root, exclude, 1 << 20, links=False)
+        write_bytes(root, exclude, present.rstrip(b"\n") + f"\n/{path}\n".encode(), owner=owner, links=False)
 
 
 def write_index(path: Path, placed: Iterable[Placed], files: Mapping[str, TreeFile]) -> None:

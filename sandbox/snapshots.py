@@ -54,6 +54,7 @@ class Snapshots:
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._ignored: dict[str, bool] = {}
+        self._left_out: set[str] = set()
         self.tree = ""
         """The latest snapshot."""
         self.skipped: tuple[Skipped, ...] = ()
@@ -67,6 +68,18 @@ class Snapshots:
             found = statuses[path]
             key = _key(found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
             self._known[path] = _Known(file, _settled(key, now))
+
+    def leave_out(self, path: str) -> None:
+        """Never look at `path`, which was not there at the start, and what is beneath it."""
+        self._left_out.add(path)
+
+    def is_left_out(self, path: str) -> bool:
+        """Whether `path` is, or is beneath, one that was left out."""
+        while self._left_out and path:
+            if path in self._left_out:
+                return True
+            path = path.rpartition("/")[0]
+        return False
 
     def take(self) -> str:
         """The tree id of the files as they are now.
@@ -120,7 +133,7 @@ class Snapshots:
         except PermissionError:
             os.chmod(self._root, 0o700)  # a command may have locked us out; the directory itself is ours
         for entry in walk(self._root, skipped=skipped):
-            if entry.kind != "dir" and not is_debris(entry.path):
+            if entry.kind != "dir" and not is_debris(entry.path) and not self.is_left_out(entry.path):
                 yield entry
 
     def _deleted(self, present: Mapping[str, Entry], skipped: Iterable[Skipped]) -> list[str]:

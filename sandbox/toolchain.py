@@ -1,4 +1,4 @@
-"""Finds the Python that the user's project runs with, and what must be visible inside for it to work."""
+"""Finds what the user's project runs with, Python before all, and what must be visible inside for it to work."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sandbox import interpreters
+from sandbox import interpreters, toolchains
 from sandbox.base import WORKDIR
 from sandbox.command import HOME
 from sandbox.interpreters import Mount, Unusable
@@ -38,10 +38,13 @@ class Toolchain:
     mounts: tuple[Mount, ...] = ()
     path: tuple[str, ...] = ()
     """Directories for the front of PATH."""
+    env: Mapping[str, str] = field(default_factory=dict)
     alias: Path | None = None
     """The user's repository: the copy is mounted there too, so that editable installs lead to it."""
     why: str
     """Which interpreter this is and why, as one sentence."""
+    fallback: bool = False
+    """Taken for want of one that holds the project's dependencies."""
 
 
 def _alias(repository: Path) -> Path | None:
@@ -107,8 +110,8 @@ class _Search:
         else:
             found = self._installation(self.fallback_python, reason)
         if found is not None:
-            return found
-        return Toolchain(python="/usr/bin/python3", why=self._why("the system's Python"))
+            return replace(found, fallback=True)
+        return Toolchain(python="/usr/bin/python3", why=self._why("the system's Python"), fallback=True)
 
     def _environment(self, root: Path, reason: str, *, only_with_pytest: bool = False) -> Toolchain | None:
         try:
@@ -162,8 +165,29 @@ class _Search:
 def detect(repository: Path, environ: Mapping[str, str], fallback_python: Path) -> Toolchain:
     """Choose a Python: the active environment, the repository's, python3 on PATH with pytest, `fallback_python`.
 
-    Nothing of the repository is run, and no directory is chosen that holds more than a Python. Takes up to
+    The toolchains of the other languages of the repository are shown with it. Nothing of the repository is run, and no directory is chosen that holds more than a Python. Takes up to
     5 seconds when python3 on PATH is slow to answer.
     """
-    search = _Search(repository.resolve(), environ, fallback_python)
-    return search.active() or search.own() or search.on_path() or search.fallback()
+    repository = repository.resolve()
+    search = _Search(repository, environ, fallback_python)
+    toolchain = search.active() or search.own() or search.on_path() or search.fallback()
+    others = toolchains.find_all(repository, environ)
+    return _with_others(toolchain, others, repository) if others else toolchain
+
+
+def _with_others(toolchain: Toolchain, others: Sequence[toolchains.Found], repository: Path) -> Toolchain:
+    mounts = [mount for other in others for mount in other.mounts]
+    if toolchain.alias is None:  # the copy is not mounted there
+        mounts = [
+            mount
+            for mount in mounts
+            if mount.target.is_relative_to(WORKDIR) or not mount.target.is_relative_to(repository)
+        ]
+    phrases = [other.why[0].upper() + other.why[1:] for other in others]
+    return replace(
+        toolchain,
+        mounts=(*toolchain.mounts, *mounts),
+        path=(*toolchain.path, *(folder for other in others for folder in other.path)),
+        env={name: value for other in others for name, value in other.env.items()},
+        why=" ".join((toolchain.why, *(f"{phrase}." for phrase in phrases))),
+    )

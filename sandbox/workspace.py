@@ -20,6 +20,7 @@ from sandbox.populate import (
     Progress,
     SourceFile,
     finish_git,
+    hide_from_git,
     place_files,
     read_sources,
 )
@@ -170,6 +171,20 @@ class Workspace:
     def list(self, path: str = ".", depth: int = 1, limit: int = 1000) -> list[Entry]:
         """At most `limit` entries beneath a directory, sorted, `.git` left out. Their paths are relative to it."""
         return list_directory(self.root, path, depth=depth, limit=limit)
+
+    def make_links(self, links: Mapping[str, str]) -> None:
+        """Make symbolic links, such as `node_modules`, to where `links` says, each only where there is nothing.
+
+        What is at and beneath such a link, then or later, is no part of any snapshot. Raises FileRefused.
+        """
+        for path, target in links.items():
+            self._refuse_git(path)
+            name = "/".join(hostfiles.parts_of(path))
+            if self.kind(name) is not None:
+                continue
+            hostfiles.make_link(self.root, name, target, owner=self._owner, links=False)
+            self._snapshots.leave_out(name)
+            hide_from_git(self.root, name, self._owner)
 
     # Snapshots
 

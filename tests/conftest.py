@@ -1,12 +1,13 @@
 """What this machine can run, and one line about what it cannot.
 
-`CODER_TEST_REQUIRE` names the parts (docker, model, bubblewrap) that must be there: a missing one is then an
+`CODER_TEST_REQUIRE` names the parts (docker, model, bubblewrap, node, cargo) that must be there: a missing one is then an
 error instead of a skipped test.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 from functools import cache
 
 import pytest
@@ -19,7 +20,18 @@ ABSENT: dict[str, str] = {}
 @cache
 def missing(part: str) -> str:
     """Why `part` cannot be used here; empty when it can."""
-    return {"docker": _missing_docker, "model": _missing_model, "bubblewrap": _missing_bubblewrap}[part]()
+    asked = {
+        "docker": _missing_docker,
+        "model": _missing_model,
+        "bubblewrap": _missing_bubblewrap,
+        "node": lambda: _missing_program("node"),
+        "cargo": lambda: _missing_program("cargo"),
+    }
+    return asked[part]()
+
+
+def _missing_program(name: str) -> str:
+    return "" if shutil.which(name) else f"there is no {name} on PATH"
 
 
 def _missing_docker() -> str:
@@ -57,7 +69,7 @@ def _missing_bubblewrap() -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for part in ("docker", "model"):
+        for part in ("docker", "model", "node", "cargo"):
             if item.get_closest_marker(part) and missing(part):
                 item.add_marker(pytest.mark.skip(reason=f"{part}: {missing(part)}"))
                 ABSENT[part] = missing(part)

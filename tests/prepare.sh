@@ -8,6 +8,7 @@ python="$1"
 if [ "${CODER_TEST_DOCKER:-1}" != 0 ]; then
   if bash sandbox/images/start-engine.sh >/dev/null; then
     bash sandbox/images/build.sh || echo "prepare: the sandbox image could not be made" >&2
+    bash sandbox/images/build.sh --with node || echo "prepare: the image with Node could not be made" >&2
   else
     echo "prepare: no Docker engine could be started" >&2
   fi

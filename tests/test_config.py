@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from coder.config import PROJECT_FILE, SETTINGS, Config, EndpointSettings, RoleSettings, load
+from coder.config import (
+    PROJECT_FILE,
+    SETTINGS,
+    Config,
+    EndpointSettings,
+    EnvironmentSettings,
+    RoleSettings,
+    load,
+)
 from coder.errors import ConfigError
 
 
@@ -208,3 +216,46 @@ def test_what_a_flag_or_a_variable_says_is_for_this_run(tmp_path: Path) -> None:
         False,
         False,
     ]
+
+
+# -- how a project is set up -----------------------------------------------------------------------------------------
+
+
+def test_the_project_says_how_it_is_set_up_and_the_user_what_is_passed(tmp_path: Path) -> None:
+    project = """[environment]
+image = "debian:12"
+setup = ["a", "b"]
+inputs = ["x.lock"]
+env = { A = "1" }
+path = ["/opt/coder/env/bin"]
+"""
+    found = configured(tmp_path, project=project, user="[environment]\npass = ['PIP_INDEX_URL']")
+    assert found.environment == EnvironmentSettings(
+        image="debian:12", setup=("a", "b"), inputs=("x.lock",), env={"A": "1"}, path=("/opt/coder/env/bin",)
+    )
+    assert found.passed == ("PIP_INDEX_URL",)
+    assert configured(tmp_path).environment is None
+
+
+@pytest.mark.parametrize(
+    ("user", "project", "message"),
+    [
+        ("", "[environment]\npass = ['AWS_SECRET']", "sets environment.pass, which a project file may not"),
+        ("", "[environment]\nrun = 'x'", "sets environment.run, which is no setting"),
+        ("", "environment = 3", "environment must be a table"),
+        ("", "[environment]\nsetup = 'x'", "environment.setup must be a list of texts"),
+        ("", "[environment]\nsetup = [1]", "environment.setup must be a list of texts"),
+        ("", '[environment]\nsetup = ["a\\u0000"]', "environment.setup must be a list of texts"),
+        ("", "[environment]\nimage = 3", "environment.image must be text"),
+        ("", "[environment]\nenv = { A = 1 }", "environment.env must be a table of texts"),
+        ("", "[environment]\nenv = { 'A=B' = 'x' }", "is no usable variable"),
+        ("[environment]\npass = ['PIP_*']", "", "'PIP_\\*' is no variable's name"),
+        ("[environment]\npass = 'X'", "", "must be a list of texts"),
+        ("[environment]\nsetup = ['x']", "", "holds `pass` alone"),
+    ],
+)
+def test_a_wrong_set_up_is_named_with_file_and_key(
+    tmp_path: Path, user: str, project: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        configured(tmp_path, user=user, project=project)

@@ -162,6 +162,8 @@ class Fix:
             enforced = {item.name: item.enforced for item in sandbox.guarantees()}
             why = await self._site.why()
             await self._emit(events.Prepared(sandbox=sandbox.name, why=why, guarantees=enforced))
+            if advice := await self._site.advice():
+                await self._emit(events.Warning(text=advice))
             if sandbox.name == UNCONFINED:
                 await self._emit(events.Warning(text=_RISK if sandbox.runs else _UNVERIFIED))
             self._context = Context(

@@ -9,10 +9,13 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coder.config import Config
+from coder import environment
+from coder.config import PROJECT_FILE, Config
+from coder.environment import Found
 from coder.errors import NoSandbox, UsageError
 from sandbox.base import Policy, Sandbox
 from sandbox.errors import SandboxError
@@ -36,6 +39,28 @@ def sweep(runs: Path) -> None:
                 for copy in _copies(owner.parent):
                     remove_tree(copy)
                 owner.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class _Copied:
+    """The copy, the programs for it, and the environment that was set up for the project, if any."""
+
+    workspace: Workspace
+    toolchain: Toolchain
+    found: Found
+
+
+def _advice(copied: _Copied, sandbox: str, *, named_image: bool) -> str:
+    plan, toolchain = copied.found.plan, copied.toolchain
+    if copied.found.kept is not None or plan is None or named_image:
+        return ""
+    own = not toolchain.fallback or any(mount.target.name == "node_modules" for mount in toolchain.mounts)
+    if sandbox == "bubblewrap" and own:
+        return ""
+    return (
+        f"{plan.recipe.source} declares dependencies, and none are set up: "
+        "if tests cannot import what they need, `coder init` sets them up once"
+    )
 
 
 def _copies(state: Path) -> Iterator[Path]:
@@ -63,7 +88,7 @@ class Site:
         self._sandboxes: list[Sandbox] = []
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
-        self._made: asyncio.Task[tuple[Workspace, Toolchain]] | None = None
+        self._made: asyncio.Task[_Copied] | None = None
         self._opening: asyncio.Task[tuple[Sandbox, str]] | None = None
 
     @property
@@ -79,7 +104,7 @@ class Site:
 
     async def workspace(self) -> Workspace:
         """The copy that the model works in."""
-        return (await self._copying())[0]
+        return (await self._copying()).workspace
 
     async def sandbox(self) -> Sandbox:
         """The sandbox that the model works in."""
@@ -98,9 +123,17 @@ class Site:
 
     async def python(self) -> str:
         """The interpreter for tests, as the sandbox sees it."""
+        copied = await self._copying()
+        if copied.found.kept is not None and copied.found.kept.python:
+            return copied.found.kept.python
         if (await self.sandbox()).name == "docker":
             return "python3"
-        return (await self._copying())[1].python
+        return copied.toolchain.python
+
+    async def advice(self) -> str:
+        """What the user should know of the project's dependencies; empty when all is well."""
+        copied, sandbox = await self._copying(), await self.sandbox()
+        return _advice(copied, sandbox.name, named_image=bool(self.config.image))
 
     @contextlib.asynccontextmanager
     async def clean(self, tree: str = "", restore: Sequence[str] = ()) -> AsyncIterator[Sandbox]:
@@ -132,28 +165,45 @@ class Site:
         with contextlib.suppress(FileNotFoundError):
             (self.state / OWNER).unlink()
         if self.ready:
-            await asyncio.to_thread((await self._copying())[0].close)
+            await asyncio.to_thread((await self._copying()).workspace.close)
 
-    async def _copying(self) -> tuple[Workspace, Toolchain]:
+    async def _copying(self) -> _Copied:
         """The one copying, begun when it is first asked for."""
         if self._made is None:
             self._made = asyncio.create_task(self._copy())
         return await asyncio.shield(self._made)
 
-    async def _copy(self) -> tuple[Workspace, Toolchain]:
+    async def _copy(self) -> _Copied:
         await asyncio.to_thread(sweep, self.state.parent)
         try:
             self.state.mkdir(parents=True, exist_ok=True)
             (self.state / OWNER).write_text(me())
             workspace = await self._stoppable(Workspace.create, self.repository.root, self.state)
-            toolchain = await asyncio.to_thread(
-                detect, self.repository.root, os.environ, Path(sys.executable)
-            )
+            return await asyncio.to_thread(self._surveyed, workspace)
         except SandboxError as error:
             raise NoSandbox(str(error), hint=error.hint) from error
         except OSError as error:
             raise UsageError(f"{self.state} cannot be written: {error.strerror}") from error
-        return workspace, toolchain
+
+    def _surveyed(self, workspace: Workspace) -> _Copied:
+        """What the project needs and what is there, found out before anything runs in the copy."""
+        found = environment.find(workspace.root, self.repository.root, self.config, os.environ)
+        if found.kept is not None:
+            return _Copied(workspace, found.kept.toolchain(), found)
+        self._insist_on_agreement(workspace, found)
+        toolchain = detect(self.repository.root, os.environ, Path(sys.executable))
+        return _Copied(workspace, toolchain, found)
+
+    def _insist_on_agreement(self, workspace: Workspace, found: Found) -> None:
+        """An image that the repository names is used only when the user has agreed to it."""
+        if not environment.image_of_project(self.config) or self.config.sandbox not in ("auto", "docker"):
+            return
+        agreements, project = environment.Agreements(os.environ), self.repository.root
+        if found.plan is None or not agreements.has(workspace.root, project, found.plan.recipe):
+            raise UsageError(
+                f"the repository's {PROJECT_FILE} names the image {self.config.image}, to which you have not agreed",
+                hint="`coder init` shows it and asks; --yes agrees; --image IMAGE names one yourself.",
+            )
 
     async def _stoppable(self, copy: Callable[..., Workspace], *args: Any, **options: Any) -> Workspace:
         """Run a copying in a thread that `close` can end."""
@@ -172,21 +222,25 @@ class Site:
     async def _open(self, workspace: Workspace) -> tuple[Sandbox, str]:
         from sandbox.choose import open_sandbox
 
-        _, toolchain = await self._copying()
+        copied = await self._copying()
+        kept = copied.found.kept
         try:
             if self._network is not None:
                 await self._network.start()
             sandbox, why = await open_sandbox(
-                self.config.sandbox,
+                copied.found.backend or self.config.sandbox,
                 workspace,
                 Policy(),
-                image=self.config.image or None,
-                toolchain=toolchain,
+                image=kept.image or None if kept else self.config.image or None,
+                toolchain=copied.toolchain,
+                environment=environment.store(os.environ).environment(kept) if kept else None,
                 network=self._network,
             )
         except SandboxError as error:
-            raise NoSandbox(str(error), hint=error.hint) from error
+            again = "`coder init` sets it up anew, `coder init --clean` forgets it" if kept else ""
+            raise NoSandbox(str(error), hint=again or error.hint) from error
         self._sandboxes.append(sandbox)
+        why = f"{sandbox.name}. {kept.why}" if kept else why
         if self._network is not None and sandbox.name != "none":
             why = f"{why} Network: {self._network.promise}."
         return sandbox, why

@@ -35,26 +35,35 @@ class Recipe:
     inputs: tuple[str, ...] = ()
     """Files of the repository that decide what comes of the steps (lock files before manifests)."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """Variables for the steps and for every later command."""
+    """Variables for the steps and for every later command. Those that forbid a network are undone in the steps."""
     path: tuple[str, ...] = ()
     """Directories inside for the front of PATH."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Symbolic links in the workspace, such as `node_modules`, and where inside they lead. Never part of a patch."""
     python: str = ""
     """The interpreter for tests inside; empty when the project has none of its own."""
+    test: str = ""
+    """How the project's tests are run, as far as can be told; empty for pytest."""
+    notes: tuple[str, ...] = ()
+    """For people: what was passed over, and what the set-up cannot do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What a set-up made, as sandboxes show it. One of `image` (Docker) and `directory` (bubblewrap) is given."""
+    """What a set-up made, as sandboxes show it."""
 
     key: str
     """Names the recipe, its inputs, the platform and the backend: another key, another environment."""
     why: str
     """Which it is and why, as one sentence."""
     image: str = ""
+    """Docker: what to start from; empty for the one that would be used without an environment."""
     directory: Path | None = None
-    """Shown read-only at `PLACE`."""
+    """What the steps made, on the host; shown read-only at `PLACE`."""
+    writable: bool = False
+    """`directory` may be written: true only while it is set up."""
+    built: str = ""
+    """Where inside the files lie that the steps made in the workspace and git ignores; copied where there are none."""
     env: Mapping[str, str] = field(default_factory=dict)
     path: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
