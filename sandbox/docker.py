@@ -10,11 +10,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sandbox import container, guarantees, mountpoints
+from sandbox import container, guarantees, host, mountpoints
 from sandbox.base import WORKDIR, Guarantee, Policy, Result
 from sandbox.command import prepare
 from sandbox.engine import Engine, ExecStream, Gone
 from sandbox.errors import SandboxError, SandboxUnavailable
+from sandbox.kinds import Kind, Users, kind_of
 from sandbox.output import HeadTail
 from sandbox.watch import FULL, Call, DiskWatch, Stop, last_words, watch
 from sandbox.workspace import Workspace
@@ -43,7 +44,9 @@ class Docker:
 
     name = "docker"
 
-    def __init__(self, workspace: Workspace, policy: Policy, *, image: str, host: str | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace, policy: Policy, *, image: str, host: str | None = None, runtime: str = ""
+    ) -> None:
         self.workspace = workspace
         self._policy = policy
         self._image = image
@@ -51,7 +54,8 @@ class Docker:
         self._lock = asyncio.Lock()
         self._disk = DiskWatch(workspace.root, policy.workspace_mb)
         self._engine: Engine | None = None
-        self._info: dict[str, Any] = {}
+        self._runtime = runtime
+        self._kind: Kind | None = None
         self._container: container.Container | None = None
         self._finishing: set[asyncio.Task[Any]] = set()
 
@@ -99,8 +103,8 @@ class Docker:
                 env=env or {},
                 stdin=stdin,
                 file_mb=0 if full else self._policy.file_mb,
-                processes=None,
                 sweep=True,
+                **self._own_limits(),
             )
             sink = HeadTail(self._policy.output_bytes if cap is None else cap)
             call = Call(command, sink, timeout, on_output)
@@ -126,7 +130,10 @@ class Docker:
     def guarantees(self) -> list[Guarantee]:
         """See Sandbox.guarantees."""
         _, here = self._running()
-        return guarantees.for_docker(self._policy, self._info, counts_oom=here.memory is not None)
+        assert self._kind is not None
+        return guarantees.for_docker(
+            self._policy, self._kind, here.limits, counts_oom="memory" in here.groups
+        )
 
     def _running(self) -> tuple[Engine, container.Container]:
         if self._engine is None or self._container is None:
@@ -136,16 +143,13 @@ class Docker:
     # Preparing
 
     async def _check_engine(self, engine: Engine) -> None:
-        self._info = await engine.call("info")
-        if self._info.get("OSType", "linux") != "linux":
+        info, version = await asyncio.gather(engine.call("info"), engine.call("version"))
+        if info.get("OSType", "linux") != "linux":
             raise SandboxUnavailable(
                 "this Docker engine runs no Linux containers", hint="switch it to Linux containers"
             )
-        if any("name=rootless" in option for option in container.security_options(self._info)):
-            raise SandboxUnavailable(
-                "this Docker engine is rootless: it maps user ids, so commands could not write the workspace",
-                hint="use --sandbox bubblewrap, which needs no root either",
-            )
+        self._kind = kind_of(info, version)
+        self._kind.check_runtime(self._runtime)
         try:
             await engine.call("inspect_image", self._image)
         except Gone as error:
@@ -155,18 +159,36 @@ class Docker:
             ) from error
 
     async def _create(self) -> container.Container:
-        if self._engine is None:
+        if self._engine is None or self._kind is None:
             raise SandboxError("the sandbox was closed")
-        uid, gid = self._user
-        root = self.workspace.root
-        return await container.create(self._engine, self._info, self._image, self._policy, root, uid, gid)
+        order = container.Order(
+            kind=self._kind,
+            users=self._users,
+            image=self._image,
+            policy=self._policy,
+            root=self.workspace.root,
+            runtime=self._runtime,
+        )
+        return await container.create(self._engine, order)
 
     @property
-    def _user(self) -> tuple[int, int]:
-        return self.workspace.uid, self.workspace.root.stat().st_gid
+    def _users(self) -> Users:
+        assert self._kind is not None
+        return self._kind.users(self.workspace.uid, self.workspace.root.stat().st_gid)
+
+    def _own_limits(self) -> dict[str, int]:
+        """What a command limits for itself, since the engine cannot: an engine without root on control groups v1."""
+        _, here = self._running()
+        own = {}
+        if "memory" not in here.limits:
+            own["data_mb"] = self._policy.memory_mb
+        if "processes" not in here.limits and self._kind is not None and self._kind.rootless:
+            others = 0 if self._users.namespace else host.threads_of(self.workspace.uid)
+            own["processes"] = self._policy.processes + others
+        return own
 
     async def _probe(self) -> None:
-        command = prepare("test -w .", cwd=".", env={}, stdin=b"", file_mb=1, processes=None, sweep=True)
+        command = prepare("test -w .", cwd=".", env={}, stdin=b"", file_mb=1, sweep=True)
         sink = HeadTail(4096)
         ending = await self._execute(Call(command, sink, _PROBE_SECONDS, None), full=False)
         said = sink.ends()[0].decode("utf-8", "replace").strip()
@@ -257,9 +279,8 @@ class Docker:
 
     async def _prepare_exec(self, argv: tuple[str, ...], env: Mapping[str, str], *, stdin: bool) -> str:
         engine, here = self._running()
-        uid, gid = self._user
         made = await engine.call(
-            "exec_create", here.id, list(argv), user=f"{uid}:{gid}", workdir=WORKDIR, environment=dict(env), stdin=stdin
+            "exec_create", here.id, list(argv), user=self._users.command, workdir=WORKDIR, environment=dict(env), stdin=stdin
         )  # fmt: skip
         return str(made["Id"])
 
@@ -321,7 +342,7 @@ class Docker:
             if await self._quiet(1.0):
                 return True
         _, here = self._running()
-        return here.pids is None
+        return "pids" not in here.groups
 
     async def _kill_once(self) -> None:
         engine, _ = self._running()

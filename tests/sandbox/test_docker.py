@@ -88,7 +88,7 @@ async def test_something_else_that_listens_is_no_engine(tmp_path: Path) -> None:
 @pytest.mark.docker
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become others")
 def test_a_socket_that_may_not_be_used_is_told_from_a_missing_one(tmp_path: Path) -> None:
-    script = "import asyncio; from sandbox.engine import *; asyncio.run(open_stream(DEFAULT_HOST))"
+    script = "import asyncio; from sandbox.addresses import *; from sandbox.engine import *; asyncio.run(open_stream(DEFAULT_HOST))"
     with code_for_everybody() as place:
         done = subprocess.run(
             ["/usr/bin/python3", "-c", script],
