@@ -23,6 +23,8 @@ from sandbox.kinds import Kind, Users, limits_of
 LIFETIME_SECONDS = 12 * 3600
 _PODMAN_PROCESSES = 16_384
 """Of one user on the whole machine, where nothing smaller holds: its service lowers its own limit to kernel.pid_max."""
+_KERNEL_THREADS = 256
+"""What a runtime with a kernel of its own, such as gVisor's, needs beside the processes inside: it hangs without."""
 _OWNER, _DEADLINE = "coder.owner", "coder.deadline"
 
 
@@ -31,6 +33,8 @@ class Container:
     """A running container. Counters are None where this machine cannot read them (an engine in a virtual machine)."""
 
     id: str
+    pid: int
+    """Of its first process, as the engine numbers it."""
     groups: dict[str, Path]
     """Its control groups, by controller."""
     idle: int | None
@@ -68,19 +72,20 @@ class Order:
     runtime: str = ""
 
 
-def _limits(policy: Policy, kind: Kind) -> dict[str, Any]:
+def _limits(order: Order) -> dict[str, Any]:
     import docker.types
 
+    policy = order.policy
     memory = policy.memory_mb << 20
     ulimit = docker.types.Ulimit
     ulimits = [ulimit(name="nofile", soft=4096, hard=4096), ulimit(name="core", soft=0, hard=0)]
-    if kind.podman:
+    if order.kind.podman:
         # else Podman asks for more than runc, its capabilities dropped, may give
         hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
         count = _PODMAN_PROCESSES if hard == resource.RLIM_INFINITY else min(hard, _PODMAN_PROCESSES)
         ulimits.append(ulimit(name="nproc", soft=count, hard=count))
     return {
-        "pids_limit": policy.processes,
+        "pids_limit": policy.processes + (_KERNEL_THREADS if order.runtime else 0),
         "mem_limit": memory,
         "memswap_limit": memory,
         "nano_cpus": int(policy.cpus * 1e9),
@@ -166,7 +171,7 @@ async def _settings(engine: Engine, order: Order, security: list[str]) -> dict[s
         log_config=docker.types.LogConfig(type="none"),
         mounts=[docker.types.Mount(WORKDIR, str(order.root), type="bind", propagation="rprivate")],
         tmpfs=_tmpfs(order.policy, kind, users),
-        **_limits(order.policy, kind),
+        **_limits(order),
     )
     if users.namespace:
         host_config["UsernsMode"] = users.namespace  # docker-py lets nothing but "host" pass
@@ -213,7 +218,9 @@ def _counters(container: str, state: Mapping[str, Any], kind: Kind) -> Container
     except OSError:
         groups = {}
     pids = groups.get("pids")
-    return Container(container, groups, _count(pids) if pids else None, limits_of(state, kind))
+    return Container(
+        container, state["State"]["Pid"], groups, _count(pids) if pids else None, limits_of(state, kind)
+    )
 
 
 async def remove(engine: Engine, container: str) -> None:

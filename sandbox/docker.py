@@ -8,15 +8,17 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
-from sandbox import container, guarantees, host, mountpoints
+from sandbox import container, guarantees, guard, host, mountpoints
 from sandbox.base import WORKDIR, Guarantee, Policy, Result
-from sandbox.command import prepare
+from sandbox.command import KILL_ALL, prepare
 from sandbox.engine import Engine, ExecStream, Gone
 from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.kinds import Kind, Users, kind_of
 from sandbox.output import HeadTail
+from sandbox.probes import examine, findings, kept
 from sandbox.watch import FULL, Call, DiskWatch, Stop, last_words, watch
 from sandbox.workspace import Workspace
 
@@ -56,6 +58,7 @@ class Docker:
         self._engine: Engine | None = None
         self._runtime = runtime
         self._kind: Kind | None = None
+        self._image_id = ""
         self._container: container.Container | None = None
         self._finishing: set[asyncio.Task[Any]] = set()
 
@@ -129,11 +132,34 @@ class Docker:
 
     def guarantees(self) -> list[Guarantee]:
         """See Sandbox.guarantees."""
-        _, here = self._running()
         assert self._kind is not None
-        return guarantees.for_docker(
-            self._policy, self._kind, here.limits, counts_oom="memory" in here.groups
+        _, here = self._running()
+        counts = "memory" in here.groups
+        stated = guarantees.for_docker(self._policy, self._kind, here.limits, counts_oom=counts)
+        return findings.confirmed(stated, kept.load(self.fingerprint()))
+
+    def fingerprint(self) -> tuple[str, ...]:
+        """See Probed.fingerprint. The image is in it: what it says of itself must count for no other."""
+        kind = self._kind
+        assert kind is not None
+        engine = (kind.id, kind.name, kind.kernel, kind.groups, *sorted(kind.limits))
+        return (
+            *(self.name, *engine, self._runtime, self._image_id, self._users.command),
+            *(examine.shape(self._policy), *examine.machine()),
         )
+
+    def like(self, workspace: Workspace, policy: Policy) -> Docker:
+        """See Probed.like."""
+        return Docker(workspace, policy, image=self._image, host=self._host, runtime=self._runtime)
+
+    def control_group(self, controller: str) -> Path | None:
+        """See Probed.control_group."""
+        return self._running()[1].groups.get(controller)
+
+    @property
+    def kernel(self) -> str:
+        """See Probed.kernel."""
+        return self._kind.kernel if self._kind else ""
 
     def _running(self) -> tuple[Engine, container.Container]:
         if self._engine is None or self._container is None:
@@ -151,7 +177,7 @@ class Docker:
         self._kind = kind_of(info, version)
         self._kind.check_runtime(self._runtime)
         try:
-            await engine.call("inspect_image", self._image)
+            self._image_id = str((await engine.call("inspect_image", self._image)).get("Id"))
         except Gone as error:
             raise SandboxUnavailable(
                 f"the image {self._image} is not on this machine",
@@ -183,12 +209,12 @@ class Docker:
         if "memory" not in here.limits:
             own["data_mb"] = self._policy.memory_mb
         if "processes" not in here.limits and self._kind is not None and self._kind.rootless:
-            others = 0 if self._users.namespace else host.threads_of(self.workspace.uid)
+            others = 0 if self._users.namespace else host.threads_of(self.workspace.uid, beside=here.pid)
             own["processes"] = self._policy.processes + others
         return own
 
     async def _probe(self) -> None:
-        command = prepare("test -w .", cwd=".", env={}, stdin=b"", file_mb=1, sweep=True)
+        command = prepare(guard.SCRIPT, cwd=".", env={}, stdin=b"", file_mb=1, sweep=True)
         sink = HeadTail(4096)
         ending = await self._execute(Call(command, sink, _PROBE_SECONDS, None), full=False)
         said = sink.ends()[0].decode("utf-8", "replace").strip()
@@ -196,10 +222,11 @@ class Docker:
             raise SandboxUnavailable(
                 f"the image {self._image} has no usable bash: {said}", hint="use an image with bash"
             )
-        if ending.exit != 0:
-            problem = said or f"the workspace cannot be written (status {ending.exit})"
+        refused = guard.refusal(ending.exit, said) or findings.broken(kept.load(self.fingerprint()))
+        if refused or ending.exit != 0:
             raise SandboxUnavailable(
-                f"the container does not work: {problem}", hint="use --sandbox bubblewrap"
+                f"the container does not work: {refused or said or f'status {ending.exit}'}",
+                hint="use --sandbox bubblewrap",
             )
 
     async def _recreate(self) -> None:
@@ -346,9 +373,7 @@ class Docker:
 
     async def _kill_once(self) -> None:
         engine, _ = self._running()
-        stream = await engine.attach(
-            await self._prepare_exec(("bash", "-c", "kill -9 -1"), {}, stdin=False), b""
-        )
+        stream = await engine.attach(await self._prepare_exec(("bash", "-c", KILL_ALL), {}, stdin=False), b"")
         try:
             await _discard(stream)
         finally:

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Starts engines of other kinds for the tests, each with its own storage and in a network namespace of its own.
 #
-#   engines.sh start rootless-docker|rootless-podman|podman   prints the address of an engine that answers
-#   engines.sh stop  rootless-docker|rootless-podman|podman   ends it and removes all that it stored
+#   engines.sh start KIND   prints the address of an engine that answers
+#   engines.sh stop  KIND   ends it and removes all that it stored
 #
-# Debian packages: docker.io rootlesskit uidmap podman runc. As root, a rootless engine runs as the
+# KIND is rootless-docker, rootless-podman, podman, gvisor (Docker with the runtime runsc) or remapped (Docker with
+# --userns-remap). Debian packages: docker.io rootlesskit uidmap podman runc runsc. As root, a rootless engine runs as the
 # user coder-engine, who is made for it and removed at the end. The image comes from the engine that answers at
 # the usual socket, or at DOCKER_HOST.
 #   CODER_ENGINES    where they keep everything (default /var/tmp/coder-engines)
@@ -33,7 +34,7 @@ as_engine() {
 
 prepare() {
   mkdir -p "$state"/{run,home,r}
-  if [[ $kind = rootless-* ]] && ((EUID == 0)); then
+  if [[ $kind = r* ]] && ((EUID == 0)); then
     id "$user" >/dev/null 2>&1 || useradd --system --no-create-home --add-subids-for-system "$user"
     chown "$user:" "$state" "$state"/{run,home,r}
   fi
@@ -60,6 +61,21 @@ serve() {
       # runc: crun refuses control groups of both versions side by side
       as_engine setsid "${alone[@]}" podman --root "$state/data" --runroot "$state/r" --storage-driver overlay \
         --cgroup-manager cgroupfs --events-backend file --runtime runc system service --time=0 "unix://$socket"
+      ;;
+    gvisor | remapped)
+      needs dockerd
+      ((EUID == 0)) || fail "$kind needs root"
+      local more=()
+      if [[ $kind = remapped ]]; then
+        more=(--userns-remap "$user:$user")
+      else
+        needs runsc
+        # Debian's runsc wants to set up a network even in a namespace that has none
+        echo '{"runtimes": {"runsc": {"path": "/usr/bin/runsc", "runtimeArgs": ["--network=none"]}}}' >"$state/daemon.json"
+        more=(--config-file "$state/daemon.json")
+      fi
+      as_engine setsid unshare --net -- dockerd --host "unix://$socket" --data-root "$state/data" \
+        --exec-root "$state/r" --pidfile "$state/run/pid" --bridge=none --iptables=false "${more[@]}"
       ;;
     *) fail "no such engine: $kind" ;;
   esac
@@ -102,12 +118,12 @@ stop() {
   processes | xargs --no-run-if-empty kill -9 2>/dev/null || true
   awk -v place="$state/" 'index($2, place) == 1 {print $2}' /proc/mounts | sort -r | xargs -r -n1 umount --lazy || true
   rm -rf "$state" 2>/dev/null || podman unshare rm -rf "$state"
-  if ((EUID == 0)) && ! compgen -G "$base/rootless-*" >/dev/null && id "$user" >/dev/null 2>&1; then userdel "$user"; fi
+  if ((EUID == 0)) && ! compgen -G "$base/r*" >/dev/null && id "$user" >/dev/null 2>&1; then userdel "$user"; fi
   rmdir --ignore-fail-on-non-empty "$base"
 }
 
 case $verb in
   start) start ;;
   stop) stop ;;
-  *) fail "engines.sh start|stop rootless-docker|rootless-podman|podman" ;;
+  *) fail "engines.sh start|stop KIND" ;;
 esac
