@@ -14,11 +14,17 @@ KINDS = ("auto", "bubblewrap", "docker")
 
 
 async def open_sandbox(
-    kind: str, workspace: Workspace, policy: Policy, *, image: str | None, toolchain: Toolchain | None
+    kind: str,
+    workspace: Workspace,
+    policy: Policy,
+    *,
+    image: str | None,
+    toolchain: Toolchain | None,
+    runtime: str = "",
 ) -> tuple[Sandbox, str]:
     """A started sandbox of this kind, and a sentence saying which and why.
 
-    `auto`: Docker when an image is named, else bubblewrap, else Docker with the image that
+    `auto`: Docker when an image or a runtime (the engine's, such as runsc) is named, else bubblewrap, else Docker with the image that
     sandbox/images/build.sh makes. `toolchain` matters to bubblewrap only; an image brings its own.
     Raises SandboxUnavailable when it cannot be had, ValueError for another kind.
     """
@@ -26,7 +32,7 @@ async def open_sandbox(
     async def docker() -> Sandbox:
         from sandbox.docker import Docker
 
-        return await _started(Docker(workspace, policy, image=image or DEFAULT_IMAGE))
+        return await _started(Docker(workspace, policy, image=image or DEFAULT_IMAGE, runtime=runtime))
 
     async def bubblewrap() -> Sandbox:
         from sandbox.bubblewrap import Bubblewrap
@@ -43,6 +49,8 @@ async def open_sandbox(
             )
         case "auto" if image:
             return await docker(), f"Docker, since the image {image} is named."
+        case "auto" if runtime:
+            return await docker(), f"Docker, since the runtime {runtime} is named."
         case "auto":
             return await _first(bubblewrap, docker, toolchain)
     raise ValueError(f"no such sandbox: {kind!r} (one of {', '.join(KINDS)})")

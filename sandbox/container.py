@@ -237,3 +237,13 @@ async def reap(engine: Engine) -> None:
         late = float(labels.get(_DEADLINE) or "inf") < time.time()
         if late or owner.is_gone(labels.get(_OWNER, "")):
             await remove(engine, entry["Id"])
+
+
+async def reap_containers() -> None:
+    """`reap` on the engine that answers here; nothing where none does."""
+    with contextlib.suppress(SandboxError):
+        engine = await Engine.connect(None)
+        try:
+            await reap(engine)
+        finally:
+            engine.close()

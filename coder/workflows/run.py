@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 
@@ -184,11 +185,16 @@ class Run:
         except (SandboxError, UsageError, OSError, TimeoutError) as error:
             await self._emit(events.Warning(text=f"the attempt so far could not be kept: {error}"))
 
+    def _evidence(self) -> dict[str, Any]:
+        if self._judge is None:
+            return {}
+        return self._judge.evidence.as_dict() | {"sandbox": self._site.promised if self._site else None}
+
     def _completed(self, finished: RunFinished) -> RunFinished:
         return msgspec.structs.replace(
             finished,
             patch=self._patch.decode("utf-8", "replace"),
-            evidence=self._judge.evidence.as_dict() if self._judge else {},
+            evidence=self._evidence(),
             spent=self._limits.spent,
             thinking=self._levels.as_dict() if self._levels else {},
             timings={"seconds": round(self._limits.elapsed, 2)},

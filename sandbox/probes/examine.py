@@ -13,14 +13,14 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sandbox import cgroups, owner
 from sandbox.addresses import sockets
-from sandbox.base import Policy, Sandbox
+from sandbox.base import Guarantee, Policy, Sandbox
 from sandbox.errors import SandboxError
 from sandbox.probes import kept
-from sandbox.probes.findings import Finding, Trial, judged
+from sandbox.probes.findings import Finding, Trial, confirmed, judged
 from sandbox.walking import remove_tree
 from sandbox.workspace import Workspace
 
@@ -39,6 +39,7 @@ _SPIN = 0.35  # seconds
 _SURVIVORS = "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -ao 'sleep 97[1]3' | wc -l"
 
 
+@runtime_checkable
 class Probed(Sandbox, Protocol):
     """A sandbox that can be examined. Everything is valid after start()."""
 
@@ -68,6 +69,13 @@ async def findings_of(sandbox: Probed, *, place: Path | None = None) -> tuple[Fi
         found = await examine(box)
     _keep(sandbox, found, place)
     return found
+
+
+async def renewed(box: Probed, *, place: Path | None = None) -> list[Guarantee]:
+    """What a started sandbox with LIMITS guarantees, found out anew whatever is kept. Raises SandboxError."""
+    found = await examine(box)
+    _keep(box, found, place)
+    return confirmed(box.guarantees(), found)
 
 
 def _keep(sandbox: Probed, found: tuple[Finding, ...], place: Path | None) -> None:

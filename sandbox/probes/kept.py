@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from sandbox.probes.findings import Finding
 
@@ -17,30 +19,24 @@ VERSION = 1
 _MAX_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """The file: of which sandbox (a digest), and what was seen."""
-
-    whose: str
-    findings: tuple[Finding, ...]
-
-
 def folder() -> Path:
-    import platformdirs
-
-    return Path(platformdirs.user_state_dir("coder")) / "sandboxes"
+    """Where they are kept (XDG state directory)."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.join(os.environ.get("HOME") or "/", ".local", "state")
+    return Path(base, "coder", "sandboxes")
 
 
 def save(fingerprint: Sequence[str], findings: Sequence[Finding], *, place: Path | None = None) -> Path:
     """Write them as a whole or not at all, readable by the user alone; returns the file. Raises OSError."""
-    import msgspec
-
     path = _path(fingerprint, place or folder())
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", dir=path.parent)  # mode 0600
     try:
-        with open(handle, "wb") as file:
-            file.write(msgspec.json.encode(_Kept(_digest(fingerprint), tuple(findings))))
+        with open(handle, "w") as file:
+            json.dump(
+                {"whose": _digest(fingerprint), "findings": [asdict(found) for found in findings]}, file
+            )
         os.replace(name, path)
     except OSError:
         with suppress(OSError):
@@ -53,16 +49,26 @@ def load(fingerprint: Sequence[str], *, place: Path | None = None) -> tuple[Find
     """What was found of just such a sandbox; nothing when nothing was, or the file is broken."""
     try:
         with _path(fingerprint, place or folder()).open("rb") as file:
-            text = file.read(_MAX_BYTES)
-    except OSError:
-        return ()
-    import msgspec
+            kept = json.loads(file.read(_MAX_BYTES))
+        if kept["whose"] == _digest(fingerprint):
+            return tuple(_finding(entry) for entry in kept["findings"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        pass
+    return ()
 
-    try:
-        kept = msgspec.json.decode(text, type=_Kept)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ()
-    return kept.findings if kept.whose == _digest(fingerprint) else ()
+
+def _finding(entry: dict[str, Any]) -> Finding:
+    """Raises KeyError, TypeError and ValueError for what is none."""
+    name, enforced, seen = entry["name"], entry["enforced"], entry["seen"]
+    if not isinstance(name, str) or not isinstance(seen, str) or enforced not in (None, True, False):
+        raise ValueError(f"no finding: {entry!r}")
+    return Finding(name, enforced, seen)
+
+
+def forget(*, place: Path | None = None) -> None:
+    """Let everything be found out anew."""
+    for path in (place or folder()).glob("*.json"):
+        path.unlink(missing_ok=True)
 
 
 def _path(fingerprint: Sequence[str], place: Path) -> Path:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def run_folder(runs: Path, name: str, owner: str) -> Path:
     folder = runs / name
-    for copy in ("workspace", "shadow.git", "rules", "clean-1"):
+    for copy in ("workspace", "shadow.git", "rules", "clean-1", "scratch-a1b2"):
         (folder / copy / "deep").mkdir(parents=True)
         (folder / copy / "deep" / "file").write_text("x")
     (folder / "journal.jsonl").write_text("{}\n")
@@ -28,13 +28,13 @@ def test_the_copies_of_a_dead_process_go_and_its_journal_stays(tmp_path: Path) -
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     folder = run_folder(tmp_path, "dead", dead)
-    sweep(tmp_path)
+    assert sweep(tmp_path) == 1
     assert [path.name for path in folder.iterdir()] == ["journal.jsonl"]
 
 
 def test_a_living_run_is_left_alone(tmp_path: Path) -> None:
     folder = run_folder(tmp_path, "alive", me())
-    sweep(tmp_path)
+    assert sweep(tmp_path) == 0
     assert (folder / "workspace" / "deep" / "file").exists()
 
 
