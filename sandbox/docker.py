@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sandbox import container, guarantees, guard, host, mountpoints
-from sandbox.base import WORKDIR, Guarantee, Policy, Result
-from sandbox.command import KILL_ALL, prepare
-from sandbox.engine import Engine, ExecStream, Gone
+from sandbox.base import Guarantee, Policy, Result
+from sandbox.command import prepare
+from sandbox.engine import Engine, Gone
 from sandbox.errors import SandboxError, SandboxUnavailable
+from sandbox.execs import KILLED, Execs
 from sandbox.kinds import Kind, Users, kind_of
 from sandbox.output import HeadTail
 from sandbox.probes import examine, findings, kept
@@ -24,8 +24,6 @@ from sandbox.workspace import Workspace
 
 __all__ = ["Docker"]
 
-_KILLED = 128 + signal.SIGKILL
-_KILL_SECONDS = 3.0
 _PROBE_SECONDS = 30.0
 _T = TypeVar("_T")
 
@@ -264,7 +262,7 @@ class Docker:
         ending = await self._execute(call, full=full)
         after = here.oom_kills()
         if before is None:
-            return ending, ending.exit == _KILLED and not ending.stop
+            return ending, ending.exit == KILLED and not ending.stop
         return ending, after is not None and after > before
 
     async def _execute(self, call: Call, *, full: bool) -> _Ending:
@@ -274,9 +272,8 @@ class Docker:
             return not full and await self._disk.full(running=True)
 
         engine, _ = self._running()
-        exec_id = await self._prepare_exec(
-            call.command.argv, call.command.env, stdin=bool(call.command.stdin)
-        )
+        command = call.command
+        exec_id = await self._execs().prepare(command.argv, command.env, stdin=bool(command.stdin))
         stop: Stop | None = None
         discarded: asyncio.Task[None] | None = None
         try:
@@ -293,7 +290,7 @@ class Docker:
             finally:
                 if drained.done():
                     # the engine kills nothing whose output it cannot get rid of
-                    discarded = asyncio.create_task(_discard(stream))
+                    discarded = asyncio.create_task(stream.discard())
                 exit_code, lost = await self._shielded(self._end(exec_id, natural=stop == ""))
             if stop != "output":
                 await last_words(drained)
@@ -304,80 +301,15 @@ class Docker:
             await stream.close()
         return _Ending(stop, exit_code, lost)
 
-    async def _prepare_exec(self, argv: tuple[str, ...], env: Mapping[str, str], *, stdin: bool) -> str:
-        engine, here = self._running()
-        made = await engine.call(
-            "exec_create", here.id, list(argv), user=self._users.command, workdir=WORKDIR, environment=dict(env), stdin=stdin
-        )  # fmt: skip
-        return str(made["Id"])
-
     async def _end(self, exec_id: str, *, natural: bool) -> tuple[int | None, bool]:
         """Exit status of a command and whether the container was lost; afterwards nothing of it runs."""
-        if natural:
-            exit_code = await self._exit_code(exec_id)
-            # 137 may be the whole container's end, of which the counters tell a little later
-            if exit_code not in (None, _KILLED) and await self._quiet(0.03):
-                return exit_code, False
-            certain = await self._kill_all()
-        else:
-            exit_code = _KILLED
-            # an exec that has no status has yet to start: it would survive a kill that comes too early
-            certain = await self._kill_all() and await self._exit_code(exec_id) is not None
+        exit_code, certain = await self._execs().end(exec_id, natural=natural)
         if not certain:
             await self._recreate()
         return exit_code, not certain
 
-    async def _exit_code(self, exec_id: str) -> int | None:
-        """None when the engine does not say within 2 s."""
-        engine, _ = self._running()
-        for pause in (0.0, 0.01, 0.05, 0.2, 0.5, 1.2):
-            await asyncio.sleep(pause)
-            try:
-                state = await engine.call("exec_inspect", exec_id)
-            except Gone:
-                return None
-            if not state["Running"]:
-                return state["ExitCode"] if isinstance(state["ExitCode"], int) else None
-        return None
-
-    async def _quiet(self, seconds: float) -> bool:
-        """Whether surely nothing runs but what the container itself needs, asked for so long.
-
-        The engine reaps a command a little after its end: on a busy machine, quite a little.
-        """
-        _, here = self._running()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        while True:
-            count = here.processes()
-            if count is None or here.idle is None or count < here.idle:
-                return False  # nobody knows, or the container itself is dying
-            if count == here.idle:
-                return True
-            if loop.time() > deadline:
-                return False
-            await asyncio.sleep(0.005)
-
-    async def _kill_all(self) -> bool:
-        """Kill what the sandbox's user runs in the container. False when that is not certain to have worked."""
-        for _ in range(2):
-            try:
-                async with asyncio.timeout(_KILL_SECONDS):
-                    await self._kill_once()
-            except (SandboxError, TimeoutError):
-                return False
-            if await self._quiet(1.0):
-                return True
-        _, here = self._running()
-        return "pids" not in here.groups
-
-    async def _kill_once(self) -> None:
-        engine, _ = self._running()
-        stream = await engine.attach(await self._prepare_exec(("bash", "-c", KILL_ALL), {}, stdin=False), b"")
-        try:
-            await _discard(stream)
-        finally:
-            await stream.close()
+    def _execs(self) -> Execs:
+        return Execs(*self._running(), self._users.command)
 
     async def _shielded(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Do `work` to its end even when the caller is cancelled meanwhile."""
@@ -385,8 +317,3 @@ class Docker:
         self._finishing.add(task)
         task.add_done_callback(self._finishing.discard)
         return await asyncio.shield(task)
-
-
-async def _discard(stream: ExecStream) -> None:
-    while await stream.read():
-        pass

@@ -137,6 +137,11 @@ class ExecStream:
             await self._writer.drain()
             self._writer.write_eof()
 
+    async def discard(self) -> None:
+        """Read to the end for nobody: the engine kills nothing whose output it cannot get rid of."""
+        while await self.read():
+            pass
+
     async def close(self) -> None:
         if self._feeding is not None:
             self._feeding.cancel()

@@ -108,7 +108,7 @@ def _devices(policy: Policy) -> Iterator[str]:
 
 def _places(stage: Stage, workspace: Path, scratch: Path, toolchain: Toolchain | None) -> Iterator[str]:
     yield from ("--bind", stage.path(scratch / "tmp"), "/tmp")  # noqa: S108 - the sandbox's own
-    yield from ("--dir", "/var", "--symlink", "/tmp", "/var/tmp")  # noqa: S108
+    yield from ("--dir", "/var", "--bind", stage.path(scratch / "tmp"), "/var/tmp")  # noqa: S108
     yield from ("--bind", stage.path(scratch / "home"), HOME)
     yield from ("--bind", stage.path(workspace), WORKDIR)
     if toolchain is None:
@@ -126,7 +126,13 @@ def mount_points(workspace: Path, scratch: Path, toolchain: Toolchain | None) ->
     """Mount points that lie where commands can write."""
     if toolchain is None:
         return []
-    writable = [(Path("/tmp"), scratch / "tmp"), (Path(HOME), scratch / "home"), (Path(WORKDIR), workspace)]  # noqa: S108
+    tmp = scratch / "tmp"
+    writable = [
+        (Path("/tmp"), tmp),
+        (Path("/var/tmp"), tmp),
+        (Path(HOME), scratch / "home"),
+        (Path(WORKDIR), workspace),
+    ]
     wanted = [(mount.target, mount.source.is_dir()) for mount in toolchain.mounts]
     if toolchain.alias is not None:
         wanted.insert(0, (toolchain.alias, True))
