@@ -128,8 +128,8 @@ def mount_points(workspace: Path, scratch: Path, toolchain: Toolchain | None) ->
         return []
     tmp = scratch / "tmp"
     writable = [
-        (Path("/tmp"), tmp),
-        (Path("/var/tmp"), tmp),
+        (Path("/tmp"), tmp),  # noqa: S108
+        (Path("/var/tmp"), tmp),  # noqa: S108
         (Path(HOME), scratch / "home"),
         (Path(WORKDIR), workspace),
     ]
