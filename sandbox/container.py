@@ -180,7 +180,7 @@ async def _settings(engine: Engine, order: Order, security: list[str]) -> dict[s
         "entrypoint": _first_process(kind),
         "command": [],
         "user": users.first,
-        "working_dir": WORKDIR,
+        "working_dir": "/",  # the workspace is its commands' alone: the first process may not even enter it
         "hostname": "sandbox",
         "labels": {_OWNER: owner.me(), _DEADLINE: str(int(time.time()) + LIFETIME_SECONDS)},
         "healthcheck": {"test": ["NONE"]},

@@ -49,7 +49,14 @@ def test_a_project_file_may_not_set_what_could_hurt(tmp_path: Path, key: str) ->
 
 def test_unsafe_keys_are_what_we_think_they_are() -> None:
     unsafe = {field.metadata["key"] for field in SETTINGS.values() if not field.metadata["project"]}
-    assert unsafe == {"model.base_url", "model.name", "model.api_key", "model.profile", "sandbox.kind"}
+    assert unsafe == {
+        "model.base_url",
+        "model.name",
+        "model.api_key",
+        "model.profile",
+        "sandbox.kind",
+        "sandbox.runtime",
+    }
 
 
 @pytest.mark.parametrize(

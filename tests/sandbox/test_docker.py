@@ -106,6 +106,17 @@ async def test_a_missing_image_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.docker
+async def test_an_unknown_runtime_is_named_with_those_that_the_engine_has(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
+    with pytest.raises(SandboxUnavailable, match="has no runtime 'no-such-runtime'") as caught:
+        await Docker(workspace, SMALL, image=IMAGE, runtime="no-such-runtime").start()
+    assert "runc" in caught.value.hint
+    sandbox, why = await open_sandbox("auto", workspace, SMALL, image=None, toolchain=None, runtime="runc")
+    await sandbox.close()
+    assert (sandbox.name, why) == ("docker", "Docker, since the runtime runc is named.")
+
+
+@pytest.mark.docker
 async def test_an_image_without_bash_is_refused(tmp_path: Path, client: docker.DockerClient) -> None:
     tag = "coder-test-without-bash"
     made = client.containers.create(IMAGE, ["sh", "-c", "rm /bin/bash"], user="0:0", network_mode="none")
