@@ -33,6 +33,7 @@ class Kind:
     """One engine as its own answers describe it."""
 
     id: str
+    """What tells it from other engines on this machine."""
     version: str
     kernel: str
     podman: bool
@@ -86,11 +87,13 @@ def kind_of(info: Mapping[str, Any], version: Mapping[str, Any]) -> Kind:
     options = " ".join(info.get("SecurityOptions") or ())
     parts = [str(part.get("Name", "")) for part in version.get("Components") or ()]
     machine = str(info.get("Architecture") or "")
+    podman = any(part.startswith("Podman") for part in parts)
     return Kind(
-        id=str(info.get("ID") or ""),
+        # Podman makes a new ID for every answer
+        id=str(info.get("DockerRootDir" if podman else "ID") or ""),
         version=str(info.get("ServerVersion") or ""),
         kernel=str(info.get("KernelVersion") or ""),
-        podman=any(part.startswith("Podman") for part in parts),
+        podman=podman,
         # Docker lists it among its security options, Podman 4 has a field of its own
         rootless="name=rootless" in options or bool(info.get("Rootless")),
         remapped="name=userns" in options,

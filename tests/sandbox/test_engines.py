@@ -61,7 +61,9 @@ async def main():
     async with bench(make, place=Path(PLACE)) as box:
         await work(box, seen)
         seen["name"] = box._kind.name
+        first = box.fingerprint()
     async with bench(lambda workspace: make(workspace, LIMITS), place=Path(PLACE)) as box:
+        seen["same"] = box.fingerprint() == first
         seen["stated"] = {item.name: item.enforced for item in box.guarantees()}
         seen["found"] = {item.name: (item.enforced, item.seen) for item in await examine(box)}
     engine = await Engine.connect(HOST)
@@ -176,6 +178,10 @@ def test_engines_without_control_groups_say_so(kind: str) -> None:
     assert (seen["stated"]["memory"], seen["stated"]["cpu"]) == (False, False)
     assert seen["found"]["memory"][0] is False
     assert seen["found"]["processes"][0] is True, "by RLIMIT_NPROC"
+
+
+def test_what_was_found_out_is_found_again(kind: str) -> None:
+    assert used(kind)["same"], "the engine's name for itself must not change"
 
 
 def test_nothing_is_left(kind: str) -> None:
