@@ -152,7 +152,9 @@ async def create(engine: Engine, order: Order) -> Container:
         except BaseException:
             await asyncio.shield(remove(engine, made["Id"]))
             raise
-    return _counters(made["Id"], state, order.kind)
+    groups = _groups(made["Id"], state)
+    idle = await _idle(groups["pids"]) if "pids" in groups else None
+    return Container(made["Id"], state["State"]["Pid"], groups, idle, limits_of(state, order.kind))
 
 
 async def _settings(engine: Engine, order: Order, security: list[str]) -> dict[str, Any]:
@@ -207,20 +209,28 @@ def _check(state: Mapping[str, Any], order: Order) -> None:
         raise SandboxUnavailable(f"{order.kind.name} made another container than it was told to")
 
 
-def _counters(container: str, state: Mapping[str, Any], kind: Kind) -> Container:
+def _groups(container: str, state: Mapping[str, Any]) -> dict[str, Path]:
+    """The control groups of a new container, where this machine can see them."""
     proc = Path(f"/proc/{state['State']['Pid']}")
-    groups: dict[str, Path] = {}
     try:
         # in another process namespace (an engine in a virtual machine, a socket given to a container) it is a stranger
         if any(container in path for path in cgroups.membership(proc).values()):
             found = {name: cgroups.directory(name, proc) for name in ("memory", "pids", "cpu")}
-            groups = {name: path for name, path in found.items() if path is not None}
+            return {name: path for name, path in found.items() if path is not None}
     except OSError:
-        groups = {}
-    pids = groups.get("pids")
-    return Container(
-        container, state["State"]["Pid"], groups, _count(pids) if pids else None, limits_of(state, kind)
-    )
+        pass
+    return {}
+
+
+async def _idle(pids: Path) -> int | None:
+    """How many processes there are when no command runs: two, once the first has started the one that it waits for."""
+    count = _count(pids)
+    for _ in range(50):
+        if count is None or count >= 2:
+            break
+        await asyncio.sleep(0.01)
+        count = _count(pids)
+    return count
 
 
 async def remove(engine: Engine, container: str) -> None:
