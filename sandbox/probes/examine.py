@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -86,9 +87,13 @@ def _keep(sandbox: Probed, found: tuple[Finding, ...], place: Path | None) -> No
 @contextlib.asynccontextmanager
 async def bench(make: Callable[[Workspace], Probed], *, place: Path | None = None) -> AsyncIterator[Probed]:
     """A started sandbox on a workspace of its own; both are gone afterwards. Raises SandboxError."""
-    directory = _directory(place or kept.folder())
+    making = asyncio.ensure_future(asyncio.to_thread(_prepare, place or kept.folder()))
     try:
-        workspace = Workspace.create(directory / "repository", directory / "state")
+        directory, workspace = await asyncio.shield(making)
+    except asyncio.CancelledError:  # the thread goes on: what it makes has to go again
+        remove_tree((await making)[0])
+        raise
+    try:
         sandbox = make(workspace)
         await sandbox.start()
         try:
@@ -99,8 +104,8 @@ async def bench(make: Callable[[Workspace], Probed], *, place: Path | None = Non
         remove_tree(directory)
 
 
-def _directory(place: Path) -> Path:
-    """A new directory with an empty repository; those of dead owners are removed first."""
+def _prepare(place: Path) -> tuple[Path, Workspace]:
+    """A new directory, and in it the workspace of an empty repository. What dead owners left is removed first."""
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     for old in place.glob(f"{_PREFIX}*/{_OWNER}"):
         with contextlib.suppress(OSError):
@@ -111,10 +116,13 @@ def _directory(place: Path) -> Path:
     quiet = {"PATH": os.defpath, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     command = ["git", "init", "-q", "--template=", str(directory / "repository")]
     done = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
-    if done.returncode:
+    try:
+        if done.returncode:
+            raise SandboxError(f"no repository can be made for a probe: {done.stderr.strip()}")
+        return directory, Workspace.create(directory / "repository", directory / "state")
+    except (SandboxError, OSError):
         remove_tree(directory)
-        raise SandboxError(f"no repository can be made for a probe: {done.stderr.strip()}")
-    return directory
+        raise
 
 
 async def examine(box: Probed) -> tuple[Finding, ...]:
