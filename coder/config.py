@@ -85,6 +85,11 @@ class Config:
         "",
         "The Docker engine's runtime for containers, such as runsc; its default otherwise.",
     )
+    allow_hosts: tuple[str, ...] = _setting(
+        "sandbox.allow_hosts",
+        (),
+        "Hosts that commands may reach by HTTP and HTTPS: HOST, HOST:PORT, *.DOMAIN; none by default.",
+    )
     test: str = _setting("tests.command", "", "The test command; without it pytest.", project=True)
     strategy: str = _setting(
         "fix.strategy",
@@ -145,7 +150,7 @@ def load(
         path = project / PROJECT_FILE
         take(*_from_file(_read_toml(path, links=False), path, safe_only=True))
     take(*_from_environment(environ))
-    given = {name: value for name, value in flags.items() if value is not None}
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
     take({name: _checked(name, value, "flag") for name, value in given.items()}, dict.fromkeys(given, "flag"))
     return Config(**values, endpoints=endpoints, roles=roles, layers=layers)
 
@@ -261,6 +266,8 @@ def _checked(name: str, value: Any, where: str) -> Any:
     key, choices, default = setting.metadata["key"], setting.metadata["choices"], setting.default
     if isinstance(default, str):
         value = _text(key, name, value, where)
+    if isinstance(default, tuple):
+        return _hosts(key, value, where)
     wanted: Any = (int, float) if isinstance(default, float) else type(default)
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise ConfigError(f"{where}: {key} must be {_kind(default)}, not {value!r}")
@@ -284,6 +291,17 @@ def _text(key: str, name: str, value: Any, where: str) -> str:
     ):
         raise ConfigError(f"{where}: {key} must be off, low, full or a number of tokens, not {value!r}")
     return value
+
+
+def _hosts(key: str, value: Any, where: str) -> tuple[str, ...]:
+    from sandbox.destinations import Malformed, parse_rule
+
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise ConfigError(f"{where}: {key} must be a list of hosts, not {value!r}")
+    try:
+        return tuple(str(parse_rule(each)) for each in value)
+    except Malformed as error:
+        raise ConfigError(f"{where}: {key}: {error}") from error
 
 
 def _kind(default: Any) -> str:

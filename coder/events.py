@@ -207,6 +207,15 @@ class Warning(Event, frozen=True, tag=True):  # noqa: A001 - the vocabulary's ow
     text: str
 
 
+class NetworkAttempt(Event, frozen=True, tag=True):
+    """A command asked for a host. The first time of its kind only; the result counts them."""
+
+    host: str
+    port: int
+    allowed: bool
+    why: str = ""
+
+
 class Retried(Event, frozen=True, tag=True):
     reason: str
 
@@ -248,6 +257,7 @@ AnyEvent = (
     | Activity
     | Note
     | Warning
+    | NetworkAttempt
     | Retried
     | RunFinished
 )

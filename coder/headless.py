@@ -136,10 +136,18 @@ def describe(event: Event, *, verbose: bool = False) -> str:
             return f"  {event.text}"
         case events.Warning():
             return f"  warning  {event.text}"
+        case events.NetworkAttempt():
+            return _described_attempt(event)
         case events.Retried():
             return f"  retry    {event.reason}"
         case _:
             return ""
+
+
+def _described_attempt(event: events.NetworkAttempt) -> str:
+    where = f"{event.host}:{event.port}" if event.host else "a request"
+    outcome = "allowed" if event.allowed and not event.why else "failed" if event.allowed else "refused"
+    return f"  network  {where} {outcome}{f': {event.why}' if event.why else ''}"
 
 
 def _described_model(event: events.Prepared) -> str:
@@ -156,6 +164,8 @@ def _described_promises(event: events.Guaranteed) -> str:
         for promise in event.promises
         if not promise.enforced
     ]
+    if missing and len(missing) == len(event.promises):
+        return f"  sandbox  nothing is enforced: {event.promises[0].how}"
     return f"  sandbox  not enforced: {', '.join(missing)}" if missing else ""
 
 
@@ -201,7 +211,7 @@ def _style(event: Event) -> str:
             return "red"
         case events.GateFinished():
             return "green"
-        case events.Warning() | events.Retried() | events.Guaranteed():
+        case events.Warning() | events.Retried() | events.Guaranteed() | events.NetworkAttempt(allowed=False):
             return "yellow"
         case events.RunStarted():
             return "bold"
@@ -242,12 +252,20 @@ def as_text(finished: RunFinished, patch: Path | None) -> str:
         if counts:
             lines.append(f"  tests {label}: {counts['passed']} passed, {counts['failed']} failed")
     lines += [f"  runs later on your machine: {path}" for path in finished.evidence.get("flagged", ())]
+    lines += [f"  network: {line}" for line in map(_reached, finished.evidence.get("network", ()))]
     if finished.patch:
         lines += ["", finished.patch.rstrip("\n"), ""]
         lines.append(f"  patch: {patch}" if patch else "")
     lines += _costs(finished)
     lines.append(f"  time: {finished.timings.get('seconds', 0.0):.1f} s")
     return clean_text("\n".join(lines)) + "\n"
+
+
+def _reached(attempt: dict[str, Any]) -> str:
+    where = f"{attempt['host']}:{attempt['port']}" if attempt["host"] else "requests"
+    outcome = f"{attempt['bytes']} bytes" if attempt["allowed"] else "refused"
+    why = f" ({attempt['why']})" if attempt["why"] else ""
+    return f"{where}, {attempt['count']} times, {outcome}{why}"
 
 
 def _costs(finished: RunFinished) -> list[str]:

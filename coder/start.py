@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,7 +73,10 @@ def _request(workflow: str, flags: Mapping[str, Any], *, approve: Approve | None
         raise UsageError(f"{directory} is not a directory")
     task = _task(flags["task"])
     named = {name: flags.get(name) for name in config.SETTINGS}
+    unconfined = _unconfined(flags)
     settings = config.load(project=_project(directory), flags=named, environ=os.environ)
+    if unconfined:
+        settings = replace(settings, sandbox="none", layers={**settings.layers, "sandbox": "flag"})
     run = sessions.new_id()
     state = sessions.home(os.environ) / run
     return Request(
@@ -88,6 +92,25 @@ def _request(workflow: str, flags: Mapping[str, Any], *, approve: Approve | None
         branch=flags["branch"],
         patch=flags["patch"].resolve() if flags["patch"] else None,
     )
+
+
+def _unconfined(flags: Mapping[str, Any]) -> bool:
+    """Whether this run does without a sandbox: only by that one flag, and not where nobody watches."""
+    if flags.get("sandbox") == "none":
+        raise UsageError(
+            "--sandbox none is spelled --unsafe-no-sandbox",
+            hint="Commands of the model and of the repository then run on this machine, as you.",
+        )
+    if not flags.get("unsafe_no_sandbox"):
+        return False
+    if flags.get("sandbox") or flags.get("image"):
+        raise UsageError("--unsafe-no-sandbox goes with neither --sandbox nor --image")
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        raise UsageError(
+            "--unsafe-no-sandbox is refused in CI: the runner's secrets would be within reach of the model's commands",
+            hint="bubblewrap needs no engine and no root; coder doctor says what is missing.",
+        )
+    return True
 
 
 def _project(directory: Path) -> Path:

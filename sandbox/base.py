@@ -93,6 +93,8 @@ class Sandbox(Protocol):
 
     name: str
     """`docker`, `bubblewrap` or `none`."""
+    runs: bool
+    """False where commands cannot run at all: the copy can only be read and edited."""
     workspace: Workspace
 
     async def start(self) -> None:

@@ -17,7 +17,9 @@ from sandbox import cgroups, guarantees, guard, host, inside, mountpoints, secco
 from sandbox.base import Guarantee, Policy, Result
 from sandbox.command import PATH, prepare
 from sandbox.errors import SandboxError, SandboxUnavailable
+from sandbox.network import ENVIRONMENT, Network
 from sandbox.output import CHUNK, HeadTail
+from sandbox.passage import passage
 from sandbox.probes import examine, findings, kept
 from sandbox.toolchain import Toolchain
 from sandbox.walking import remove_tree
@@ -51,11 +53,20 @@ class Bubblewrap:
     """Runs commands with bwrap. /tmp and the home directory last until `reset`; no process does."""
 
     name = "bubblewrap"
+    runs = True
 
-    def __init__(self, workspace: Workspace, policy: Policy, *, toolchain: Toolchain | None = None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        policy: Policy,
+        *,
+        toolchain: Toolchain | None = None,
+        network: Network | None = None,
+    ) -> None:
         self.workspace = workspace
         self._policy = policy
         self._toolchain = toolchain
+        self._network = network
         self._held = contextlib.ExitStack()
         self._lock = asyncio.Lock()
         self._setup: _Setup | None = None
@@ -91,7 +102,7 @@ class Bubblewrap:
             command = prepare(
                 script,
                 cwd=cwd,
-                env={"PATH": self._path, **(env or {})},
+                env={**self._environment, **(env or {})},
                 stdin=stdin,
                 file_mb=0 if full else self._policy.file_mb,
                 processes=setup.processes,
@@ -122,6 +133,7 @@ class Bubblewrap:
             self._controllers(),
             filtered=seccomp.supported(),
             per_sandbox=host.counts_processes_per_namespace(),
+            network=self._network.promise if self._network else "",
         )
         return findings.confirmed(stated, kept.load(self.fingerprint()))
 
@@ -165,9 +177,10 @@ class Bubblewrap:
         return self._setup
 
     @property
-    def _path(self) -> str:
+    def _environment(self) -> dict[str, str]:
         extra = self._toolchain.path if self._toolchain else ()
-        return os.pathsep.join((*extra, PATH, inside.PROGRAMS))
+        path = os.pathsep.join((*extra, PATH, inside.PROGRAMS))
+        return {"PATH": path, **(ENVIRONMENT if self._network else {})}
 
     # Preparing
 
@@ -231,7 +244,7 @@ class Bubblewrap:
             command = prepare(
                 guard.SCRIPT,
                 cwd=".",
-                env={"PATH": self._path},
+                env=self._environment,
                 stdin=b"",
                 file_mb=1,
                 processes=setup.processes,
@@ -313,13 +326,18 @@ class Bubblewrap:
 
     async def _execute(self, setup: _Setup, call: Call, *, full: bool) -> tuple[Stop, spawn.Ending]:
         """Run one command to its end. When this is cancelled, the command dies first."""
+        self._secure(setup)
+        async with passage(self._network, self._toolchain, call.command) as (command, given):
+            child = self._child = await spawn.start(setup.plan, command, given)
+            return await self._follow(setup, child, call, full=full)
 
+    async def _follow(
+        self, setup: _Setup, child: spawn.Child, call: Call, *, full: bool
+    ) -> tuple[Stop, spawn.Ending]:
         async def too_much() -> bool:
             grown = not full and await setup.disk.full(running=True)
             return grown or await setup.scratch_disk.full(running=True)
 
-        self._secure(setup)
-        child = self._child = await spawn.start(setup.plan, call.command)
         output = call.drain(lambda: child.output.read(CHUNK), self._policy.flood_mb << 20)
         drained, ended = asyncio.create_task(output), asyncio.create_task(child.ended())
         try:

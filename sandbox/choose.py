@@ -1,4 +1,4 @@
-"""Picks a backend and starts it. There is no way from here to a run without a sandbox."""
+"""Picks a backend and starts it. Without a sandbox commands run only where that was asked for by its name."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 
 from sandbox.base import Policy, Sandbox
 from sandbox.errors import SandboxUnavailable
+from sandbox.network import Network
 from sandbox.toolchain import Toolchain
 from sandbox.workspace import Workspace
 
 DEFAULT_IMAGE = "coder-sandbox:base"
-KINDS = ("auto", "bubblewrap", "docker")
+UNCONFINED = "none"
+KINDS = ("auto", "bubblewrap", "docker", UNCONFINED)
 
 
 async def open_sandbox(
@@ -20,24 +22,27 @@ async def open_sandbox(
     *,
     image: str | None,
     toolchain: Toolchain | None,
+    network: Network | None = None,
     runtime: str = "",
 ) -> tuple[Sandbox, str]:
     """A started sandbox of this kind, and a sentence saying which and why.
 
-    `auto`: Docker when an image or a runtime (the engine's, such as runsc) is named, else bubblewrap, else Docker with the image that
-    sandbox/images/build.sh makes. `toolchain` matters to bubblewrap only; an image brings its own.
-    Raises SandboxUnavailable when it cannot be had, ValueError for another kind.
+    `auto`: Docker when an image or a runtime (the engine's, such as runsc) is named, else bubblewrap, else Docker
+    with the image that sandbox/images/build.sh makes; where neither works, a sandbox that runs nothing. `toolchain`
+    matters to bubblewrap only; an image brings its own. With a started `network` its commands reach what that allows;
+    without, nothing. Raises SandboxUnavailable when what was named cannot be had, ValueError for another kind.
     """
 
     async def docker() -> Sandbox:
         from sandbox.docker import Docker
 
-        return await _started(Docker(workspace, policy, image=image or DEFAULT_IMAGE, runtime=runtime))
+        chosen = image or DEFAULT_IMAGE
+        return await _started(Docker(workspace, policy, image=chosen, network=network, runtime=runtime))
 
     async def bubblewrap() -> Sandbox:
         from sandbox.bubblewrap import Bubblewrap
 
-        return await _started(Bubblewrap(workspace, policy, toolchain=toolchain))
+        return await _started(Bubblewrap(workspace, policy, toolchain=toolchain, network=network))
 
     match kind:
         case "docker":
@@ -52,7 +57,14 @@ async def open_sandbox(
         case "auto" if runtime:
             return await docker(), f"Docker, since the runtime {runtime} is named."
         case "auto":
-            return await _first(bubblewrap, docker, toolchain)
+            return await _first(bubblewrap, docker, workspace, toolchain)
+        case "none":
+            from sandbox.unconfined import Unconfined
+
+            unconfined = Unconfined(workspace, policy, toolchain=toolchain)
+            return await _started(
+                unconfined
+            ), "NO SANDBOX, as asked for: commands run on this machine as you."
     raise ValueError(f"no such sandbox: {kind!r} (one of {', '.join(KINDS)})")
 
 
@@ -64,6 +76,7 @@ async def _started(sandbox: Sandbox) -> Sandbox:
 async def _first(
     bubblewrap: Callable[[], Awaitable[Sandbox]],
     docker: Callable[[], Awaitable[Sandbox]],
+    workspace: Workspace,
     toolchain: Toolchain | None,
 ) -> tuple[Sandbox, str]:
     try:
@@ -74,7 +87,12 @@ async def _first(
     try:
         return await docker(), f"Docker with the image {DEFAULT_IMAGE}, since {first}."
     except SandboxUnavailable as second:
-        raise SandboxUnavailable(
-            f"no sandbox works here. bubblewrap: {first}. Docker: {second}.",
-            hint=f"for bubblewrap: {first.hint}; for Docker: {second.hint}",
-        ) from second
+        from sandbox.nothing import Nothing
+
+        hint = f"for bubblewrap: {first.hint}; for Docker: {second.hint}"
+        why = f"no sandbox works here (bubblewrap: {first}; Docker: {second})"
+        return Nothing(workspace, SandboxUnavailable(why, hint=hint)), f"{why}. {_sentence(hint)}"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."

@@ -8,7 +8,7 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,13 @@ from typing import Any
 from sandbox import cgroups, owner, seccomp
 from sandbox.base import WORKDIR, Policy
 from sandbox.command import HOME
-from sandbox.engine import Engine
+from sandbox.engine import CALL_SECONDS, Engine, Gone
 from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.kinds import Kind, Users, limits_of
 
+DOOR = "/run/coder"
+"""Where a container sees the directory of a `doors.Door`."""
+_BESIDE_SECONDS = 60
 LIFETIME_SECONDS = 12 * 3600
 _PODMAN_PROCESSES = 16_384
 """Of one user on the whole machine, where nothing smaller holds: its service lowers its own limit to kernel.pid_max."""
@@ -70,6 +73,8 @@ class Order:
     root: Path
     """The workspace on this machine."""
     runtime: str = ""
+    door: Path | None = None
+    """The directory of a `doors.Door`, to be shown inside."""
 
 
 def _limits(order: Order) -> dict[str, Any]:
@@ -92,6 +97,19 @@ def _limits(order: Order) -> dict[str, Any]:
         "shm_size": policy.tmpfs_mb[2] << 20,
         "ulimits": ulimits,
     }
+
+
+def _mounts(order: Order) -> list[Any]:
+    import docker.types
+
+    mounts = [docker.types.Mount(WORKDIR, str(order.root), type="bind", propagation="rprivate")]
+    return mounts if order.door is None else [*mounts, _door(order.door)]
+
+
+def _door(door: Path) -> Any:
+    import docker.types
+
+    return docker.types.Mount(DOOR, str(door), type="bind", propagation="rprivate", read_only=True)
 
 
 def _tmpfs(policy: Policy, kind: Kind, users: Users) -> dict[str, str]:
@@ -171,7 +189,7 @@ async def _settings(engine: Engine, order: Order, security: list[str]) -> dict[s
         ipc_mode="private",
         runtime=order.runtime or None,
         log_config=docker.types.LogConfig(type="none"),
-        mounts=[docker.types.Mount(WORKDIR, str(order.root), type="bind", propagation="rprivate")],
+        mounts=_mounts(order),
         tmpfs=_tmpfs(order.policy, kind, users),
         **_limits(order),
     )
@@ -207,6 +225,67 @@ def _check(state: Mapping[str, Any], order: Order) -> None:
         or not settings.get("ReadonlyRootfs")
     ):
         raise SandboxUnavailable(f"{order.kind.name} made another container than it was told to")
+
+
+async def run_inside(engine: Engine, container: str, user: str, argv: Sequence[str]) -> int | None:
+    """Run a command line in a container to its end; its exit status, 127 when it cannot be run, None when unknown.
+
+    Raises SandboxError. Its output is thrown away.
+    """
+    made = await engine.call("exec_create", container, list(argv), user=user, workdir="/", stdin=False)
+    try:
+        stream = await engine.attach(str(made["Id"]), b"")
+    except Gone:
+        return 127
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            while await stream.read():
+                pass
+    except TimeoutError:
+        return None
+    finally:
+        await stream.close()
+    for _ in range(20):
+        state = await engine.call("exec_inspect", made["Id"])
+        if not state["Running"]:
+            return state["ExitCode"] if isinstance(state["ExitCode"], int) else None
+        await asyncio.sleep(0.05)
+    return None
+
+
+async def run_beside(engine: Engine, order: Order, container: str, image: str, argv: Sequence[str]) -> int:
+    """Run a command line of `image`, with the door of `order`, in the network of the container made by it, to its end.
+
+    Returns its exit status. Raises SandboxError; nothing is left.
+    """
+    import docker.types
+
+    assert order.door is not None
+    labels = {_OWNER: owner.me(), _DEADLINE: str(int(time.time()) + _BESIDE_SECONDS)}
+    with _security(order) as security:
+        host_config = await engine.call(
+            "create_host_config",
+            cap_drop=["ALL"],
+            security_opt=security,
+            read_only=True,
+            network_mode=f"container:{container}",
+            pids_limit=16,
+            mem_limit=256 << 20,
+            log_config=docker.types.LogConfig(type="none"),
+            mounts=[_door(order.door)],
+        )
+        if order.users.namespace:
+            host_config["UsernsMode"] = order.users.namespace
+        made = await engine.call(
+            "create_container", image, entrypoint=list(argv), command=[], user=order.users.command, labels=labels,
+            healthcheck={"test": ["NONE"]}, host_config=host_config, use_config_proxy=False,
+        )  # fmt: skip
+        try:
+            await engine.call("start", made["Id"])
+            ended = await engine.call("wait", made["Id"])
+            return int(ended["StatusCode"])
+        finally:
+            await asyncio.shield(remove(engine, made["Id"]))
 
 
 def _groups(container: str, state: Mapping[str, Any]) -> dict[str, Path]:

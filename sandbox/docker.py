@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sandbox import container, guarantees, guard, host, mountpoints
+from sandbox import container, doors, guarantees, guard, host, mountpoints
 from sandbox.base import Guarantee, Policy, Result
 from sandbox.command import prepare
 from sandbox.engine import Engine, Gone
 from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.execs import KILLED, Execs
+from sandbox.gate import Gate
 from sandbox.kinds import Kind, Users, kind_of
+from sandbox.network import ENVIRONMENT, Network
 from sandbox.output import HeadTail
 from sandbox.probes import examine, findings, kept
 from sandbox.watch import FULL, Call, DiskWatch, Stop, last_words, watch
@@ -43,14 +45,24 @@ class Docker:
     """
 
     name = "docker"
+    runs = True
 
     def __init__(
-        self, workspace: Workspace, policy: Policy, *, image: str, host: str | None = None, runtime: str = ""
+        self,
+        workspace: Workspace,
+        policy: Policy,
+        *,
+        image: str,
+        host: str | None = None,
+        network: Network | None = None,
+        runtime: str = "",
     ) -> None:
         self.workspace = workspace
         self._policy = policy
         self._image = image
         self._host = host
+        self._network = network
+        self._gate: Gate | None = None
         self._lock = asyncio.Lock()
         self._disk = DiskWatch(workspace.root, policy.workspace_mb)
         self._engine: Engine | None = None
@@ -101,7 +113,7 @@ class Docker:
             command = prepare(
                 script,
                 cwd=cwd,
-                env=env or {},
+                env={**(ENVIRONMENT if self._network else {}), **(env or {})},
                 stdin=stdin,
                 file_mb=0 if full else self._policy.file_mb,
                 sweep=True,
@@ -121,6 +133,7 @@ class Docker:
 
     async def close(self) -> None:
         """See Sandbox.close. A command that is still running is killed with its container."""
+        await self._dismiss_gate()
         engine, self._engine = self._engine, None
         old, self._container = self._container, None
         if engine is not None:
@@ -133,7 +146,10 @@ class Docker:
         assert self._kind is not None
         _, here = self._running()
         counts = "memory" in here.groups
-        stated = guarantees.for_docker(self._policy, self._kind, here.limits, counts_oom=counts)
+        promise = self._network.promise if self._network else ""
+        stated = guarantees.for_docker(
+            self._policy, self._kind, here.limits, counts_oom=counts, network=promise
+        )
         return findings.confirmed(stated, kept.load(self.fingerprint()))
 
     def fingerprint(self) -> tuple[str, ...]:
@@ -147,7 +163,7 @@ class Docker:
         )
 
     def like(self, workspace: Workspace, policy: Policy) -> Docker:
-        """See Probed.like."""
+        """See Probed.like: without its network, which is nothing that a container enforces."""
         return Docker(workspace, policy, image=self._image, host=self._host, runtime=self._runtime)
 
     def control_group(self, controller: str) -> Path | None:
@@ -193,7 +209,17 @@ class Docker:
             root=self.workspace.root,
             runtime=self._runtime,
         )
-        return await container.create(self._engine, order)
+        if self._network is None:
+            return await container.create(self._engine, order)
+        made, self._gate = await doors.create_with_gate(
+            self._engine, order, self._network, self.workspace.uid
+        )
+        return made
+
+    async def _dismiss_gate(self) -> None:
+        gate, self._gate = self._gate, None
+        if gate is not None and self._network is not None:
+            await self._network.dismiss(gate)
 
     @property
     def _users(self) -> Users:
@@ -229,6 +255,7 @@ class Docker:
 
     async def _recreate(self) -> None:
         engine, old = self._running()
+        await self._dismiss_gate()
         await container.remove(engine, old.id)
         self._container = await self._create()
 
@@ -299,6 +326,8 @@ class Docker:
             if discarded is not None:
                 discarded.cancel()
             await stream.close()
+            if self._gate is not None:
+                await self._gate.drop()
         return _Ending(stop, exit_code, lost)
 
     async def _end(self, exec_id: str, *, natural: bool) -> tuple[int | None, bool]:

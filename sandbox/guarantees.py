@@ -10,7 +10,6 @@ NAMES = (
 )  # fmt: skip
 """What every backend makes a statement about."""
 
-_NETWORK = Guarantee("network", True, "a network namespace of its own with nothing but loopback")
 _FILESYSTEM = Guarantee(
     "filesystem", True, "of your files only a copy of the repository, and the Python in use"
 )
@@ -18,9 +17,12 @@ _TIME = Guarantee("time", True, "every process is killed at the deadline")
 
 
 def for_bubblewrap(
-    policy: Policy, controllers: frozenset[str], *, filtered: bool, per_sandbox: bool
+    policy: Policy, controllers: frozenset[str], *, filtered: bool, per_sandbox: bool, network: str = ""
 ) -> list[Guarantee]:
-    """`controllers` of the control group, whether system calls are filtered, whether processes are counted apart."""
+    """`controllers` of the control group, whether system calls are filtered, whether processes are counted apart.
+
+    `network` is what a proxy promises, where there is one.
+    """
     megabytes, count = policy.memory_mb, policy.processes
     in_group = "control group"
     processes = Guarantee("processes", True, f"at most {count} ({in_group} and RLIMIT_NPROC)")
@@ -38,7 +40,7 @@ def for_bubblewrap(
     if not filtered:
         calls = Guarantee("syscalls", False, "no filter for this processor")
     return [
-        _NETWORK,
+        _network(network),
         _FILESYSTEM,
         Guarantee("host environment", True, "a fixed environment; none of yours reaches even the launching process"),
         processes,
@@ -51,8 +53,19 @@ def for_bubblewrap(
     ]  # fmt: skip
 
 
-def for_docker(policy: Policy, kind: Kind, limits: frozenset[str], *, counts_oom: bool) -> list[Guarantee]:
-    """`limits`: of processes, memory and cpu, what the engine says it limits; `counts_oom`: its counters can be read."""
+def for_nothing() -> list[Guarantee]:
+    """What is promised without a sandbox."""
+    how = "not enforced: commands run as you, on this machine"
+    return [Guarantee(name, False, how) for name in NAMES]
+
+
+def for_docker(
+    policy: Policy, kind: Kind, limits: frozenset[str], *, counts_oom: bool, network: str = ""
+) -> list[Guarantee]:
+    """`limits`: of processes, memory and cpu, what the engine says it limits; `counts_oom`: its counters can be read.
+
+    `network` is what a proxy promises, where there is one.
+    """
     group = f"cgroup v{kind.groups}"
     oom = "" if counts_oom else "; an out-of-memory kill is told by exit 137 alone"
     tmp, home, _ = policy.tmpfs_mb
@@ -61,7 +74,7 @@ def for_docker(policy: Policy, kind: Kind, limits: frozenset[str], *, counts_oom
     if kind.rootless and not kind.podman:
         user = "root inside, which outside is you and not root"
     return [
-        _NETWORK,
+        _network(network),
         _FILESYSTEM,
         Guarantee("host environment", True, "the image's environment and a fixed one; none of yours"),
         _processes(policy, kind, limits, group),
@@ -101,3 +114,8 @@ def _cpu(policy: Policy, limits: frozenset[str], group: str) -> Guarantee:
 
 def _disk(policy: Policy, rest: str) -> Guarantee:
     return Guarantee("disk", True, f"the copy may grow by {policy.workspace_mb} MB, {rest}")
+
+
+def _network(promise: str) -> Guarantee:
+    own = "a network namespace of its own with nothing but loopback"
+    return Guarantee("network", True, f"{own}; {promise}" if promise else own)

@@ -10,7 +10,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,7 +180,8 @@ def _is_first(pid: int) -> bool:
     return len(numbers) > 1 and numbers[-1] == "1"
 
 
-async def _reading_end(held: contextlib.ExitStack, fd: int) -> asyncio.StreamReader:
+async def reading_end(held: contextlib.ExitStack, fd: int) -> asyncio.StreamReader:
+    """A reader of the pipe `fd`, which belongs to `held` from now on."""
     reader = asyncio.StreamReader(limit=CHUNK)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), io.FileIO(fd)
@@ -189,12 +190,15 @@ async def _reading_end(held: contextlib.ExitStack, fd: int) -> asyncio.StreamRea
     return reader
 
 
-async def start(plan: Plan, command: Command) -> Child:
-    """Start `command`; its stdout and stderr are one pipe. Raises OSError when not even the launcher starts."""
+async def start(plan: Plan, command: Command, given_too: Sequence[int] = ()) -> Child:
+    """Start `command`; its stdout and stderr are one pipe. Raises OSError when not even the launcher starts.
+
+    The command inherits the descriptors `given_too` under their numbers.
+    """
     with contextlib.ExitStack() as held, contextlib.ExitStack() as given:
         read_output, write_output = os.pipe()
         _owned_descriptor(given, write_output)
-        output = await _reading_end(held, read_output)
+        output = await reading_end(held, read_output)
         read_status, write_status = os.pipe()
         _owned_descriptor(held, read_status)
         _owned_descriptor(given, write_status)
@@ -215,7 +219,7 @@ async def start(plan: Plan, command: Command) -> Child:
             stdin=stdin,
             stdout=write_output,
             stderr=write_output,
-            pass_fds=(*plan.descriptors, write_status, options),
+            pass_fds=(*plan.descriptors, *given_too, write_status, options),
             start_new_session=True,
             env={},
             cwd="/",

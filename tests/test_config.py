@@ -55,6 +55,7 @@ def test_unsafe_keys_are_what_we_think_they_are() -> None:
         "model.api_key",
         "model.profile",
         "sandbox.kind",
+        "sandbox.allow_hosts",
         "sandbox.runtime",
     }
 
@@ -93,6 +94,20 @@ def test_a_project_file_that_is_a_link_or_a_pipe_is_refused_at_once(tmp_path: Pa
     (tmp_path / PROJECT_FILE).unlink()
     os.mkfifo(tmp_path / PROJECT_FILE)
     assert load(project=tmp_path, flags={}, environ={}, user_file=tmp_path / "none.toml").layers == {}
+
+
+def test_allowed_hosts_come_from_the_users_file_or_from_flags_that_replace_them(tmp_path: Path) -> None:
+    user = "[sandbox]\nallow_hosts = ['Example.org', '*.corp.test:8443']"
+    assert configured(tmp_path, user=user).allow_hosts == ("example.org", "*.corp.test:8443")
+    assert configured(tmp_path, user=user, allow_hosts=()).allow_hosts[0] == "example.org"
+    assert configured(tmp_path, user=user, allow_hosts=("a.test",)).allow_hosts == ("a.test",)
+    assert configured(tmp_path).allow_hosts == ()
+
+
+@pytest.mark.parametrize("value", ["'example.org'", "[1]", "['*']", "['https://example.org']", "true"])
+def test_allowed_hosts_that_cannot_be_read_are_an_error(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match=r"sandbox\.allow_hosts"):
+        configured(tmp_path, user=f"[sandbox]\nallow_hosts = {value}")
 
 
 def test_missing_files_are_no_error(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ EVENTS = st.one_of(
     st.builds(events.PlanUpdated, steps=st.tuples(st.tuples(TEXT, st.booleans()))),
     st.builds(events.GateFinished, name=TEXT, passed=st.booleans()),
     st.builds(events.Warning, text=TEXT),
+    st.builds(events.NetworkAttempt, host=TEXT, port=st.integers(0, 65535), allowed=st.booleans(), why=TEXT),
     st.builds(
         events.RunFinished, status=TEXT, reason=TEXT, sentence=TEXT, exit=st.integers(0, 255), spent=SPENT
     ),

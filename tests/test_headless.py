@@ -96,6 +96,7 @@ def test_nothing_hostile_reaches_the_terminal_raw() -> None:
         events.ToolFinished(call="c", name=HOSTILE, text=HOSTILE, diff=HOSTILE),
         events.GateFinished(name="g", passed=False, detail=HOSTILE),
         events.Warning(text=HOSTILE),
+        events.NetworkAttempt(host=HOSTILE, port=1, allowed=False, why=HOSTILE),
     ):
         progress(event)
     finished = RunFinished(

@@ -59,7 +59,9 @@ def from_status(status: int, body: str, headers: Mapping[str, str]) -> Failed:
             f"the model is still loading: {words}", hint="wait for it", status=status
         )
         return Failed(unavailable, Kind.LOADING, after=after)
-    if status in (408, 409, 425, 429) or status >= 500:
+    # llama.cpp (2026-10, seen on the wire) answers 500 where it was started without a flag: to try again is no use
+    misconfigured = status == 500 and any(pattern.search(words) for pattern, _ in _HINTS[:2])
+    if status in (408, 409, 425, 429) or (status >= 500 and not misconfigured):
         text = "is overloaded" if status in (429, 503) else f"failed (HTTP {status})"
         hint = "look at the server's log" if status == 500 else "is the server still running?"
         kind = Kind.BROKEN if status == 500 and not _ENGINE_DEAD.search(body) else Kind.BUSY

@@ -15,11 +15,20 @@ from coder.model.roles import Levels
 from coder.workflows.evidence import Tests
 from coder.workflows.judge import Judge
 from coder.workflows.site import Site
+from sandbox.choose import UNCONFINED
 from tools.base import Context
 from tools.standard import standard_toolbox
 
 HEAD_START = 0.15
 """Seconds that the first request has before the repository is copied: both want the interpreter."""
+
+_RISK = (
+    "there is no sandbox: what the model and the repository run can read and change everything that you can, "
+    "reach the network, and stay"
+)
+_UNVERIFIED = (
+    "no command can run here: the model reads and edits, no test runs, and the change is never applied"
+)
 
 
 class Fix:
@@ -121,9 +130,15 @@ class Fix:
         )
 
     def _prompt(self) -> str:
+        hosts = self._config.allow_hosts
+        reach = (
+            f"\n\nThere is a network after all, to {', '.join(hosts)} only, by HTTP and HTTPS."
+            if hosts
+            else ""
+        )
         if not self._judge.expects_failure:
-            return self._task + self._advice
-        return f"Find the bug and fix it: {self._task}{self._advice}"
+            return self._task + reach + self._advice
+        return f"Find the bug and fix it: {self._task}{reach}{self._advice}"
 
     def _already_passes(self) -> Ending:
         return Ending("already_passes", f"{', '.join(self._judge.targets)} passes already: nothing to fix")
@@ -150,8 +165,11 @@ class Fix:
             await self._emit(events.Prepared(sandbox=sandbox.name, why=why, guarantees=enforced))
             await self._emit(events.Guaranteed(sandbox=sandbox.name, promises=promises))
             self._site.examine_beside(sandbox, self._emit)
+            if sandbox.name == UNCONFINED:
+                await self._emit(events.Warning(text=_RISK if sandbox.runs else _UNVERIFIED))
             self._context = Context(
                 sandbox=sandbox,
+                needs_check=sandbox.runs,
                 command_timeout=self._config.command_timeout,
                 test_command=self._config.test,
                 python=await self._site.python(),

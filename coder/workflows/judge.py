@@ -79,7 +79,7 @@ class Judge:
         if self.expects_failure:
             await self._gate(gates.tests_unchanged(changes))
         await self._gate(gates.parses(changes, workspace.shadow.blob))
-        if self.evidence.passed:
+        if self.evidence.passed and (await self._site.sandbox()).runs:
             await self._run_gates(tree, changes)
         return patch
 

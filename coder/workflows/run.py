@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from coder.workflows.request import Request
 from coder.workflows.site import Site
 from sandbox.errors import FileRefused, SandboxError
 from sandbox.hostfiles import read_bytes
+from sandbox.network import Attempt
 from sandbox.repository import Repository, find_repository, head_commit
 
 SALVAGE_SECONDS = 20.0
@@ -77,6 +79,7 @@ class Run:
         self._judge: Judge | None = None
         self._levels: Levels | None = None
         self._patch = b""
+        self._telling: set[asyncio.Future[None]] = set()
         self._applied = self._branch = ""
 
     async def outcome(self) -> RunFinished:
@@ -96,6 +99,7 @@ class Run:
         finally:
             if self._site is not None:
                 await self._site.close()
+            await asyncio.gather(*self._telling)
 
     async def _work(self) -> RunFinished:
         request, config = self._request, self._request.config
@@ -116,7 +120,7 @@ class Run:
                 context_length=endpoint.context_length,
             )
         )
-        self._site = Site(repository, request.state, config)
+        self._site = Site(repository, request.state, config, on_attempt=self._attempted)
         self._judge = Judge(request, self._site, self._emit)
         model = ModelClient(endpoint, profile, facts=connected.facts)
         fix = Fix(
@@ -138,6 +142,8 @@ class Run:
         assert self._judge is not None
         assert self._site is not None
         self._patch = await self._judge.judge()
+        if (unusable := await self._site.unusable()) is not None:
+            return self._unverified(unusable)
         if not self._patch:
             return _unsolved(_no_patch_reason(ending), _no_patch_sentence(ending))
         keep(self._patch, self._request)
@@ -145,6 +151,14 @@ class Run:
         if failed is not None:
             return _unsolved(f"gate:{failed.name}", f"the change failed a gate: {failed.detail}")
         return await self._delivered(ending)
+
+    def _unverified(self, unusable: NoSandbox) -> RunFinished:
+        """The ending where no command could run: the change is kept, never applied."""
+        done = "no file was changed"
+        if self._patch:
+            keep(self._patch, self._request)
+            done = "the change could not be verified"
+        return _failed(NoSandbox(f"{done}: {unusable}", hint=unusable.hint))
 
     async def _delivered(self, ending: Ending) -> RunFinished:
         assert self._site is not None
@@ -163,6 +177,14 @@ class Run:
             exit=0,
             summary=ending.summary,
         )
+
+    def _attempted(self, attempt: Attempt) -> None:
+        event = events.NetworkAttempt(
+            host=attempt.host, port=attempt.port, allowed=attempt.allowed, why=attempt.why
+        )
+        telling = asyncio.ensure_future(self._emit(event))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
 
     async def _waiting(self, reason: str) -> None:
         await self._emit(events.Retried(reason=reason))
@@ -188,7 +210,9 @@ class Run:
     def _evidence(self) -> dict[str, Any]:
         if self._judge is None:
             return {}
-        return self._judge.evidence.as_dict() | {"sandbox": self._site.promised if self._site else None}
+        evidence = self._judge.evidence.as_dict() | {"sandbox": self._site.promised if self._site else None}
+        attempts = self._site.attempts if self._site else []
+        return {**evidence, "network": [asdict(attempt) for attempt in attempts]} if attempts else evidence
 
     def _completed(self, finished: RunFinished) -> RunFinished:
         return msgspec.structs.replace(

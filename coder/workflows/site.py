@@ -21,6 +21,8 @@ from coder.events import Emit
 from sandbox.base import Policy, Sandbox
 from sandbox.container import reap_containers
 from sandbox.errors import SandboxError
+from sandbox.network import Attempt, Network
+from sandbox.nothing import Nothing
 from sandbox.owner import is_gone, me
 from sandbox.repository import Repository
 from sandbox.toolchain import Toolchain, detect
@@ -47,17 +49,27 @@ def sweep(runs: Path) -> int:
 
 
 def _copies(state: Path) -> Iterator[Path]:
-    for pattern in ("workspace", "shadow.git", "rules", "clean-*", "scratch-*", "seccomp-*"):
+    for pattern in ("workspace", "shadow.git", "rules", "clean-*", "scratch-*", "seccomp-*", "door-*"):
         yield from state.glob(pattern)
 
 
 class Site:
     """Opens sandboxes on demand; everything is gone after `close`. Raises NoSandbox."""
 
-    def __init__(self, repository: Repository, state: Path, config: Config) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        state: Path,
+        config: Config,
+        *,
+        on_attempt: Callable[[Attempt], None] | None = None,
+    ) -> None:
+        """`on_attempt` is told what commands ask of the network, where the configuration allows any host."""
         self.repository = repository
         self.state = state
         self.config = config
+        # the same for the model's sandbox and for clean ones: what it needs to fail, a test needs to pass
+        self._network = Network(config.allow_hosts, on_attempt=on_attempt) if config.allow_hosts else None
         self._sandboxes: list[Sandbox] = []
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
@@ -74,6 +86,11 @@ class Site:
         made = self._made
         return made is not None and made.done() and not made.cancelled() and not made.exception()
 
+    @property
+    def attempts(self) -> list[Attempt]:
+        """What commands have asked of the network so far."""
+        return self._network.attempts if self._network else []
+
     async def workspace(self) -> Workspace:
         """The copy that the model works in."""
         return (await self._copying())[0]
@@ -85,6 +102,13 @@ class Site:
     async def why(self) -> str:
         """Which sandbox was chosen and why, in a sentence."""
         return (await self._opened())[1]
+
+    async def unusable(self) -> NoSandbox | None:
+        """Why no command can run here; None when they can."""
+        sandbox = await self.sandbox()
+        if not isinstance(sandbox, Nothing):
+            return None
+        return NoSandbox(str(sandbox.problem), hint=sandbox.problem.hint)
 
     async def python(self) -> str:
         """The interpreter for tests, as the sandbox sees it."""
@@ -164,6 +188,8 @@ class Site:
         for sandbox in self._sandboxes:
             await sandbox.close()
         self._sandboxes.clear()
+        if self._network is not None:
+            await self._network.close()
         with contextlib.suppress(FileNotFoundError):
             (self.state / OWNER).unlink()
         if self.ready:
@@ -213,6 +239,8 @@ class Site:
 
         _, toolchain = await self._copying()
         try:
+            if self._network is not None:
+                await self._network.start()
             sandbox, why = await open_sandbox(
                 self.config.sandbox,
                 workspace,
@@ -220,8 +248,11 @@ class Site:
                 image=self.config.image or None,
                 toolchain=toolchain,
                 runtime=self.config.runtime,
+                network=self._network,
             )
         except SandboxError as error:
             raise NoSandbox(str(error), hint=error.hint) from error
         self._sandboxes.append(sandbox)
+        if self._network is not None and sandbox.name != "none":
+            why = f"{why} Network: {self._network.promise}."
         return sandbox, why

@@ -71,10 +71,12 @@ async def test_no_thought_is_longer_than_its_budget(server: Server, held_by: str
     client = await client_of(server, **extra)
     if held_by == "client":
         client._refusals.fields.update(FIELDS)
+    # where the server cannot hold them, its turn shows only that the field does no harm: a few are enough
+    topics = dict(TOPICS if server.vllm or held_by == "client" else list(TOPICS.items())[:6])
     places = asyncio.Semaphore(SIDE_BY_SIDE if server.vllm else 2)
     began = time.monotonic()
     try:
-        runs = await asyncio.gather(*(_run(client, server, places, *each) for each in TOPICS.items()))
+        runs = await asyncio.gather(*(_run(client, server, places, *each) for each in topics.items()))
     finally:
         await client.close()
     longest = max(runs, key=lambda run: run.thought / run.limit)

@@ -106,7 +106,7 @@ def test_a_status_says_whether_another_try_is_worth_it(
             '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser',
             "--tool-call-parser qwen3",
         ),
-        (500, "tools param requires --jinja flag", "log"),
+        (500, "tools param requires --jinja flag", "--jinja"),
         (400, "tools param requires --jinja flag", "--jinja"),
     ],
 )

@@ -290,15 +290,15 @@ import asyncio, sys
 from pathlib import Path
 from sandbox.base import Policy
 from sandbox.choose import open_sandbox
-from sandbox.errors import SandboxUnavailable
 from tests.sandboxes import make_workspace
 
 async def main():
-    try:
-        await open_sandbox("auto", make_workspace(Path(sys.argv[1])), Policy(), image=None, toolchain=None)
-    except SandboxUnavailable as problem:
-        print(problem)
-        print(problem.hint)
+    workspace = make_workspace(Path(sys.argv[1]))
+    sandbox, _ = await open_sandbox("auto", workspace, Policy(), image=None, toolchain=None)
+    ran = await sandbox.run("touch /workspace/ran; touch ran", timeout=5)
+    assert not sandbox.runs and ran.exit == 126 and not workspace.exists("ran")
+    print(sandbox.problem)
+    print(sandbox.problem.hint)
 
 asyncio.run(main())
 """
@@ -360,8 +360,8 @@ async def test_bubblewrap_comes_first_when_nothing_is_asked_for(tmp_path: Path) 
 
 
 async def test_another_kind_of_sandbox_is_a_mistake_of_the_caller(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no such sandbox: 'none'"):
-        await open_sandbox("none", make_workspace(tmp_path), Policy(), image=None, toolchain=None)
+    with pytest.raises(ValueError, match="no such sandbox: 'chroot'"):
+        await open_sandbox("chroot", make_workspace(tmp_path), Policy(), image=None, toolchain=None)
 
 
 def test_the_launchers_signals_are_the_kernels() -> None:
