@@ -34,6 +34,7 @@ _SHARED = [
     click.option("--strategy", type=click.Choice(["auto", "agent", "repair"]), help="How to work; the profile decides."),
     click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap", "none"]), help="Where commands run."),
     click.option("--image", help="The Docker image that commands run in."),
+    click.option("--runtime", help="The engine's runtime for containers, such as runsc (gVisor)."),
     click.option("--allow-host", "allow_hosts", multiple=True, metavar="HOST[:PORT]", help="Let commands reach this host by HTTP(S), also *.DOMAIN; may be given again."),
     click.option("--unsafe-no-sandbox", is_flag=True, help="Run commands on this machine, as you. For machines that are thrown away."),
     click.option("--test", metavar="CMD", help="The test command; pytest otherwise."),
@@ -194,10 +195,13 @@ def demo(keep: Path | None, base_url: str | None, verbose: bool) -> None:
 @click.option("--profile", help="What is known of the model; chosen by its name otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="One object on standard output.")
 @click.option("--quick", is_flag=True, help="Only the cheap probes.")
+@click.option(
+    "--sandbox/--no-sandbox", default=None, help="Only the sandboxes of this machine, or all but them."
+)
 @click.option("--timeout", type=click.FloatRange(min=1.0), default=120.0, show_default=True, metavar="SECONDS", help="Cap on the whole examination.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Show times and figures too.")
 def doctor(as_json: bool, **flags: Any) -> None:
-    """Examine a model server: what works, what does not, what that costs, and the flag that mends it.
+    """Examine a model server and this machine's sandboxes: what works, what does not, what that costs, what mends it.
 
     \b
     Exit status: 0 all is well   1 something is degraded or broken   4 no server answers

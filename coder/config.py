@@ -107,6 +107,11 @@ class Config:
         "sandbox.kind", "auto", "auto, docker or bubblewrap.", choices=("auto", "docker", "bubblewrap")
     )
     image: str = _setting("sandbox.image", "", "The Docker image that commands run in.", project=True)
+    runtime: str = _setting(
+        "sandbox.runtime",
+        "",
+        "The Docker engine's runtime for containers, such as runsc; its default otherwise.",
+    )
     allow_hosts: tuple[str, ...] = _setting(
         "sandbox.allow_hosts",
         (),

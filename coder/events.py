@@ -74,6 +74,22 @@ class Prepared(Event, frozen=True, tag=True):
     guarantees: dict[str, bool] = {}
 
 
+class Promise(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a sandbox enforces, or does not: by which mechanism, and what a probe on this machine saw of it."""
+
+    name: str
+    enforced: bool
+    how: str = ""
+    seen: str = ""
+
+
+class Guaranteed(Event, frozen=True, tag=True):
+    """The guarantees of the sandbox in use. Comes again when a probe has found out more."""
+
+    sandbox: str
+    promises: tuple[Promise, ...] = ()
+
+
 class UserMessage(Event, frozen=True, tag=True):
     text: str
 
@@ -223,6 +239,7 @@ class RunFinished(Event, frozen=True, tag=True):
 AnyEvent = (
     RunStarted
     | Prepared
+    | Guaranteed
     | UserMessage
     | TurnStarted
     | ThinkingDelta

@@ -117,6 +117,8 @@ def describe(event: Event, *, verbose: bool = False) -> str:
             return _described_model(event)
         case events.Prepared():
             return f"  sandbox  {event.sandbox}: {event.why}"
+        case events.Guaranteed():
+            return _described_promises(event)
         case events.SuiteRan():
             return f"  tests    {event.stage}: {event.passed} passed, {event.failed} failed ({event.seconds:.1f} s)"
         case events.AssistantMessage():
@@ -153,6 +155,18 @@ def _described_model(event: events.Prepared) -> str:
     if event.context_length:
         facts.append(f"context {event.context_length} tokens")
     return f"  model    {event.model} ({', '.join(facts)})"
+
+
+def _described_promises(event: events.Guaranteed) -> str:
+    """Nothing to say where all is enforced."""
+    missing = [
+        f"{promise.name} ({promise.seen or promise.how})"
+        for promise in event.promises
+        if not promise.enforced
+    ]
+    if missing and len(missing) == len(event.promises):
+        return f"  sandbox  nothing is enforced: {event.promises[0].how}"
+    return f"  sandbox  not enforced: {', '.join(missing)}" if missing else ""
 
 
 def _described_answer(event: events.AssistantMessage, verbose: bool) -> str:
@@ -197,7 +211,7 @@ def _style(event: Event) -> str:
             return "red"
         case events.GateFinished():
             return "green"
-        case events.Warning() | events.Retried() | events.NetworkAttempt(allowed=False):
+        case events.Warning() | events.Retried() | events.Guaranteed() | events.NetworkAttempt(allowed=False):
             return "yellow"
         case events.RunStarted():
             return "bold"

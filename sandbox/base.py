@@ -83,6 +83,8 @@ class Guarantee:
     enforced: bool
     how: str
     """The mechanism, or what is missing, in a few words."""
+    seen: str = ""
+    """What a probe saw of it on this machine; empty when none was made."""
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sandbox import cgroups, guarantees, host, inside, layers, mountpoints, seccomp, spawn
+from sandbox import cgroups, guarantees, guard, host, inside, layers, mountpoints, seccomp, spawn
 from sandbox.base import Guarantee, Policy, Result
 from sandbox.command import PATH, prepare
 from sandbox.environments.recipe import Environment
@@ -22,6 +22,7 @@ from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.network import ENVIRONMENT, Network
 from sandbox.output import CHUNK, HeadTail
 from sandbox.passage import passage
+from sandbox.probes import examine, findings, kept
 from sandbox.toolchain import Mount, Toolchain
 from sandbox.walking import remove_tree
 from sandbox.watch import FULL, Call, DiskWatch, Stop, last_words, watch
@@ -46,6 +47,8 @@ class _Setup:
     scratch_disk: DiskWatch
     processes: int
     points: tuple[mountpoints.Point, ...]
+    program: Path = Path()
+    """The bwrap in use."""
 
 
 class Bubblewrap:
@@ -129,15 +132,48 @@ class Bubblewrap:
 
     def guarantees(self) -> list[Guarantee]:
         """See Sandbox.guarantees."""
-        setup = self._started()
-        controllers = frozenset(setup.cgroup.directories) if setup.cgroup else frozenset[str]()
-        return guarantees.for_bubblewrap(
+        stated = guarantees.for_bubblewrap(
             self._policy,
-            controllers,
+            self._controllers(),
             filtered=seccomp.supported(),
             per_sandbox=host.counts_processes_per_namespace(),
             network=self._network.promise if self._network else "",
         )
+        return findings.confirmed(stated, kept.load(self.fingerprint()))
+
+    def fingerprint(self) -> tuple[str, ...]:
+        """See Probed.fingerprint."""
+        setup = self._started()
+        program = setup.program.stat()
+        binary = (str(setup.program), str(program.st_size), str(program.st_mtime_ns))
+        nested = "--disable-userns" not in setup.plan.options
+        controllers = sorted(self._controllers())
+        return (
+            self.name,
+            *binary,
+            str(nested),
+            *controllers,
+            examine.shape(self._policy),
+            *examine.machine(),
+        )
+
+    def like(self, workspace: Workspace, policy: Policy) -> Bubblewrap:
+        """See Probed.like."""
+        return Bubblewrap(workspace, policy, toolchain=self._toolchain)
+
+    def control_group(self, controller: str) -> Path | None:
+        """See Probed.control_group."""
+        group = self._started().cgroup
+        return group.directories.get(controller) if group else None
+
+    @property
+    def kernel(self) -> str:
+        """See Probed.kernel."""
+        return os.uname().release
+
+    def _controllers(self) -> frozenset[str]:
+        group = self._started().cgroup
+        return frozenset(group.directories) if group else frozenset()
 
     def _started(self) -> _Setup:
         if self._setup is None:
@@ -174,7 +210,9 @@ class Bubblewrap:
             processes=self._process_limit(uid),
             points=tuple(inside.mount_points(self.workspace.root, scratch, self._toolchain)),
         )
-        works = await self._working(setup)
+        works = self._setup = await self._working(setup)
+        if bad := findings.broken(kept.load(self.fingerprint())):
+            raise SandboxUnavailable(f"bubblewrap does not isolate here: {bad}", hint="use --sandbox docker")
         await asyncio.gather(works.disk.start(), works.scratch_disk.start())
         return works
 
@@ -226,13 +264,19 @@ class Bubblewrap:
         ways = self._toolchains()
         for binary, nested, toolchain in itertools.product(host.binaries(), (False, True), ways):
             plan = self._plan(setup, binary, seccomp_fd, toolchain, nested=nested)
-            trial = replace(setup, plan=plan)
-            command = prepare("true", cwd=".", env=self._env, stdin=b"", file_mb=1, processes=setup.processes)
+            trial = replace(setup, plan=plan, program=binary.path)
+            command = prepare(
+                guard.SCRIPT, cwd=".", env=self._env, stdin=b"", file_mb=1, processes=setup.processes
+            )
             sink = HeadTail(4096)
             stop, ending = await self._execute(trial, Call(command, sink, _PROBE_SECONDS, None), full=False)
             if ending.exit == 0:
                 return trial
             said = sink.ends()[0].decode("utf-8", "replace").strip()
+            if refused := guard.refusal(ending.exit, said):
+                raise SandboxUnavailable(
+                    f"bubblewrap does not work here: {refused}", hint="use --sandbox docker"
+                )
             problem = problem or ending.message or said or f"it {stop or 'failed'}"
         if not problem:
             raise SandboxUnavailable(

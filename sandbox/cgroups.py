@@ -52,6 +52,27 @@ def oom_kills(memory: Path) -> int | None:
     return None
 
 
+def quota(cpu: Path) -> float | None:
+    """How many CPUs a cpu cgroup (v1 or v2) allows; None when it allows all, or cannot be read."""
+    try:
+        if (cpu / "cpu.max").exists():
+            allowed, period = (cpu / "cpu.max").read_text().split()
+        else:
+            allowed, period = ((cpu / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return int(allowed) / int(period) if int(allowed) > 0 else None
+    except (OSError, ValueError):
+        return None
+
+
+def throttled(cpu: Path) -> int:
+    """How often a cpu cgroup was held back by its quota."""
+    with contextlib.suppress(OSError):
+        for line in (cpu / "cpu.stat").read_text().splitlines():
+            if line.startswith("nr_throttled "):
+                return int(line.split()[1])
+    return 0
+
+
 def mounts(proc: Path = SELF) -> dict[str, Path]:
     """Mount points of control groups: by v1 controller, and "" for v2."""
     found: dict[str, Path] = {}

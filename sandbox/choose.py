@@ -28,21 +28,24 @@ async def open_sandbox(
     toolchain: Toolchain | None,
     environment: Environment | None = None,
     network: Network | None = None,
+    runtime: str = "",
 ) -> tuple[Sandbox, str]:
     """A started sandbox of this kind, and a sentence saying which and why.
 
-    `auto`: Docker when an image is named, else bubblewrap, else Docker with the image that
-    sandbox/images/build.sh makes; where neither works, a sandbox that runs nothing. `toolchain` matters to
-    bubblewrap only; an image brings its own. `environment`, whose own image must be named, is shown by either. With a
-    started `network` its commands reach what that allows; without, nothing. Raises SandboxUnavailable when what was
-    named cannot be had, ValueError for another kind.
+    `auto`: Docker when an image or a runtime (the engine's, such as runsc) is named, else bubblewrap, else Docker
+    with the image that sandbox/images/build.sh makes; where neither works, a sandbox that runs nothing. `toolchain`
+    matters to bubblewrap only; an image brings its own. `environment`, whose own image must be named, is shown by
+    either. With a started `network` its commands reach what that allows; without, nothing. Raises SandboxUnavailable
+    when what was named cannot be had, ValueError for another kind.
     """
 
     async def docker() -> Sandbox:
         from sandbox.docker import Docker
 
         chosen = image or DEFAULT_IMAGE
-        sandbox = Docker(workspace, policy, image=chosen, environment=environment, network=network)
+        sandbox = Docker(
+            workspace, policy, image=chosen, environment=environment, network=network, runtime=runtime
+        )
         return await _filled(await _started(sandbox), environment)
 
     async def bubblewrap() -> Sandbox:
@@ -61,6 +64,8 @@ async def open_sandbox(
             )
         case "auto" if image:
             return await docker(), f"Docker, since the image {image} is named."
+        case "auto" if runtime:
+            return await docker(), f"Docker, since the runtime {runtime} is named."
         case "auto":
             return await _first(bubblewrap, docker, workspace, toolchain)
         case "none":

@@ -31,11 +31,16 @@ _ENVIRONMENT = {
 GITCONFIG = "[user]\n\tname = coder\n\temail = coder@localhost\n[safe]\n\tdirectory = *\n[gc]\n\tauto = 0\n"
 """System-wide git settings inside: a name for commits, and nothing that runs in the background."""
 
-# $1 script, $2 directory, $3 largest file in KiB, $4 most processes ("hard": as many as now)
-_ENTER = 'cd -- "$2" 2>&1 || exit 2; { ulimit -f "$3"; ulimit -u "$4"; } 2>/dev/null; '
+# $1 script, $2 directory, $3 largest file in KiB, $4 most processes and $5 most private memory of one in KiB ("hard":
+# as now); open files and core dumps here too, since Podman without root leaves these as they are
+_LIMITS = 'ulimit -f "$3"; ulimit -u "$4"; ulimit -d "$5"; ulimit -n 4096; ulimit -c 0'
+_ENTER = f'cd -- "$2" 2>&1 || exit 2; {{ {_LIMITS}; }} 2>/dev/null; '
 _REPLACE = _ENTER + 'exec bash -c "$1" 2>&1'
-# stays, and ends whatever the script left running: kill -1 spares only its caller
-_SWEEP = _ENTER + 'exec 2>/dev/null; bash -c "$1" 2>&1; s=$?; kill -9 -1; exit $s'
+KILL_ALL = "kill -9 -1 || for p in /proc/[0-9]*; do [ ${p#/proc/} = $$ ] || kill -9 ${p#/proc/}; done"
+"""Ends all that its user runs inside but itself. `kill -1` does it at one moment, but nothing under gVisor (2022)."""
+
+# stays, and ends whatever the script left running
+_SWEEP = _ENTER + f'exec 2>/dev/null; bash -c "$1" 2>&1; s=$?; {KILL_ALL}; exit $s'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +84,14 @@ def prepare(
     env: Mapping[str, str],
     stdin: bytes,
     file_mb: int,
-    processes: int | None,
+    processes: int | None = None,
+    data_mb: int = 0,
     sweep: bool = False,
 ) -> Command:
     """Check the arguments and wrap the script.
 
     `processes` is for a user namespace of its own: elsewhere the limit would count all that the user runs.
+    `data_mb` limits the private memory of each process; 0 does not.
     `sweep`: the shell kills what its script left behind (where no process namespace does).
     """
     if "\0" in script:
@@ -95,6 +102,7 @@ def prepare(
     if len(encoded) > _LONG:
         script, stdin = f'eval "$(head -c {len(encoded)})"', encoded + stdin
     wrapper = _SWEEP if sweep else _REPLACE
-    limits = (str(file_mb << 10), "hard" if processes is None else str(processes))
+    data = str(data_mb << 10) if data_mb else "hard"
+    limits = (str(file_mb << 10), "hard" if processes is None else str(processes), data)
     argv = ("bash", "-c", wrapper, "bash", script, directory(cwd), *limits)
     return Command(argv=argv, stdin=stdin, env=environment(env))

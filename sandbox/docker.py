@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
-from sandbox import container, doors, guarantees, mountpoints
-from sandbox.base import WORKDIR, Guarantee, Policy, Result
+from sandbox import container, doors, guarantees, guard, host, mountpoints
+from sandbox.base import Guarantee, Policy, Result
 from sandbox.command import prepare
-from sandbox.engine import Engine, ExecStream, Gone
+from sandbox.engine import Engine, Gone
 from sandbox.environments.recipe import Environment
 from sandbox.errors import SandboxError, SandboxUnavailable
+from sandbox.execs import KILLED, Execs
 from sandbox.gate import Gate
+from sandbox.kinds import Kind, Users, kind_of
 from sandbox.network import ENVIRONMENT, Network
 from sandbox.output import HeadTail
+from sandbox.probes import examine, findings, kept
 from sandbox.watch import FULL, Call, DiskWatch, Stop, last_words, watch
 from sandbox.workspace import Workspace
 
 __all__ = ["Docker"]
 
-_KILLED = 128 + signal.SIGKILL
-_KILL_SECONDS = 3.0
 _PROBE_SECONDS = 30.0
 _T = TypeVar("_T")
 
@@ -57,6 +57,7 @@ class Docker:
         host: str | None = None,
         environment: Environment | None = None,
         network: Network | None = None,
+        runtime: str = "",
     ) -> None:
         self.workspace = workspace
         self._environment = environment
@@ -69,7 +70,9 @@ class Docker:
         self._lock = asyncio.Lock()
         self._disk = DiskWatch(workspace.root, policy.workspace_mb)
         self._engine: Engine | None = None
-        self._info: dict[str, Any] = {}
+        self._runtime = runtime
+        self._kind: Kind | None = None
+        self._image_id = ""
         self._container: container.Container | None = None
         self._finishing: set[asyncio.Task[Any]] = set()
 
@@ -120,8 +123,8 @@ class Docker:
                 env={**self._env, **(ENVIRONMENT if self._network else {}), **(env or {})},
                 stdin=stdin,
                 file_mb=0 if full else self._policy.file_mb,
-                processes=None,
                 sweep=True,
+                **self._own_limits(),
             )
             sink = HeadTail(self._policy.output_bytes if cap is None else cap)
             call = Call(command, sink, timeout, on_output)
@@ -147,11 +150,37 @@ class Docker:
 
     def guarantees(self) -> list[Guarantee]:
         """See Sandbox.guarantees."""
+        assert self._kind is not None
         _, here = self._running()
+        counts = "memory" in here.groups
         promise = self._network.promise if self._network else ""
-        return guarantees.for_docker(
-            self._policy, self._info, counts_oom=here.memory is not None, network=promise
+        stated = guarantees.for_docker(
+            self._policy, self._kind, here.limits, counts_oom=counts, network=promise
         )
+        return findings.confirmed(stated, kept.load(self.fingerprint()))
+
+    def fingerprint(self) -> tuple[str, ...]:
+        """See Probed.fingerprint. The image is in it: what it says of itself must count for no other."""
+        kind = self._kind
+        assert kind is not None
+        engine = (kind.id, kind.name, kind.kernel, kind.groups, *sorted(kind.limits))
+        return (
+            *(self.name, *engine, self._runtime, self._image_id, self._users.command),
+            *(examine.shape(self._policy), *examine.machine()),
+        )
+
+    def like(self, workspace: Workspace, policy: Policy) -> Docker:
+        """See Probed.like: without its network, which is nothing that a container enforces."""
+        return Docker(workspace, policy, image=self._image, host=self._host, runtime=self._runtime)
+
+    def control_group(self, controller: str) -> Path | None:
+        """See Probed.control_group."""
+        return self._running()[1].groups.get(controller)
+
+    @property
+    def kernel(self) -> str:
+        """See Probed.kernel."""
+        return self._kind.kernel if self._kind else ""
 
     @property
     def container_id(self) -> str:
@@ -166,16 +195,13 @@ class Docker:
     # Preparing
 
     async def _check_engine(self, engine: Engine) -> None:
-        self._info = await engine.call("info")
-        if self._info.get("OSType", "linux") != "linux":
+        info, version = await asyncio.gather(engine.call("info"), engine.call("version"))
+        if info.get("OSType", "linux") != "linux":
             raise SandboxUnavailable(
                 "this Docker engine runs no Linux containers", hint="switch it to Linux containers"
             )
-        if any("name=rootless" in option for option in container.security_options(self._info)):
-            raise SandboxUnavailable(
-                "this Docker engine is rootless: it maps user ids, so commands could not write the workspace",
-                hint="use --sandbox bubblewrap, which needs no root either",
-            )
+        self._kind = kind_of(info, version)
+        self._kind.check_runtime(self._runtime)
         try:
             image = await engine.call("inspect_image", self._image)
         except Gone as error:
@@ -183,22 +209,26 @@ class Docker:
                 f"the image {self._image} is not on this machine",
                 hint=f"docker pull {self._image}, or build one with sandbox/images/build.sh",
             ) from error
+        self._image_id = str(image.get("Id"))
         if self._environment is not None and self._environment.path:
             self._env["PATH"] = ":".join((*self._environment.path, container.path_of(image)))
 
     async def _create(self) -> container.Container:
-        if self._engine is None:
+        if self._engine is None or self._kind is None:
             raise SandboxError("the sandbox was closed")
-        uid, gid = self._user
-        root = self.workspace.root
-        create = partial(
-            container.create, self._engine, self._info, self._image, self._policy, root, uid, gid,
+        order = container.Order(
+            kind=self._kind,
+            users=self._users,
+            image=self._image,
+            policy=self._policy,
+            root=self.workspace.root,
+            runtime=self._runtime,
             environment=self._environment,
-        )  # fmt: skip
+        )
         if self._network is None:
-            return await create()
+            return await container.create(self._engine, order)
         made, self._gate = await doors.create_with_gate(
-            create, self._engine, self._info, self._network, root.parent, uid, gid
+            self._engine, order, self._network, self.workspace.uid
         )
         return made
 
@@ -208,11 +238,23 @@ class Docker:
             await self._network.dismiss(gate)
 
     @property
-    def _user(self) -> tuple[int, int]:
-        return self.workspace.uid, self.workspace.root.stat().st_gid
+    def _users(self) -> Users:
+        assert self._kind is not None
+        return self._kind.users(self.workspace.uid, self.workspace.root.stat().st_gid)
+
+    def _own_limits(self) -> dict[str, int]:
+        """What a command limits for itself, since the engine cannot: an engine without root on control groups v1."""
+        _, here = self._running()
+        own = {}
+        if "memory" not in here.limits:
+            own["data_mb"] = self._policy.memory_mb
+        if "processes" not in here.limits and self._kind is not None and self._kind.rootless:
+            others = 0 if self._users.namespace else host.threads_of(self.workspace.uid, beside=here.pid)
+            own["processes"] = self._policy.processes + others
+        return own
 
     async def _probe(self) -> None:
-        command = prepare("test -w .", cwd=".", env={}, stdin=b"", file_mb=1, processes=None, sweep=True)
+        command = prepare(guard.SCRIPT, cwd=".", env={}, stdin=b"", file_mb=1, sweep=True)
         sink = HeadTail(4096)
         ending = await self._execute(Call(command, sink, _PROBE_SECONDS, None), full=False)
         said = sink.ends()[0].decode("utf-8", "replace").strip()
@@ -220,10 +262,11 @@ class Docker:
             raise SandboxUnavailable(
                 f"the image {self._image} has no usable bash: {said}", hint="use an image with bash"
             )
-        if ending.exit != 0:
-            problem = said or f"the workspace cannot be written (status {ending.exit})"
+        refused = guard.refusal(ending.exit, said) or findings.broken(kept.load(self.fingerprint()))
+        if refused or ending.exit != 0:
             raise SandboxUnavailable(
-                f"the container does not work: {problem}", hint="use --sandbox bubblewrap"
+                f"the container does not work: {refused or said or f'status {ending.exit}'}",
+                hint="use --sandbox bubblewrap",
             )
 
     async def _recreate(self) -> None:
@@ -262,7 +305,7 @@ class Docker:
         ending = await self._execute(call, full=full)
         after = here.oom_kills()
         if before is None:
-            return ending, ending.exit == _KILLED and not ending.stop
+            return ending, ending.exit == KILLED and not ending.stop
         return ending, after is not None and after > before
 
     async def _execute(self, call: Call, *, full: bool) -> _Ending:
@@ -272,9 +315,8 @@ class Docker:
             return not full and await self._disk.full(running=True)
 
         engine, _ = self._running()
-        exec_id = await self._prepare_exec(
-            call.command.argv, call.command.env, stdin=bool(call.command.stdin)
-        )
+        command = call.command
+        exec_id = await self._execs().prepare(command.argv, command.env, stdin=bool(command.stdin))
         stop: Stop | None = None
         discarded: asyncio.Task[None] | None = None
         try:
@@ -291,7 +333,7 @@ class Docker:
             finally:
                 if drained.done():
                     # the engine kills nothing whose output it cannot get rid of
-                    discarded = asyncio.create_task(_discard(stream))
+                    discarded = asyncio.create_task(stream.discard())
                 exit_code, lost = await self._shielded(self._end(exec_id, natural=stop == ""))
             if stop != "output":
                 await last_words(drained)
@@ -304,83 +346,15 @@ class Docker:
                 await self._gate.drop()
         return _Ending(stop, exit_code, lost)
 
-    async def _prepare_exec(self, argv: tuple[str, ...], env: Mapping[str, str], *, stdin: bool) -> str:
-        engine, here = self._running()
-        uid, gid = self._user
-        made = await engine.call(
-            "exec_create", here.id, list(argv), user=f"{uid}:{gid}", workdir=WORKDIR, environment=dict(env), stdin=stdin
-        )  # fmt: skip
-        return str(made["Id"])
-
     async def _end(self, exec_id: str, *, natural: bool) -> tuple[int | None, bool]:
         """Exit status of a command and whether the container was lost; afterwards nothing of it runs."""
-        if natural:
-            exit_code = await self._exit_code(exec_id)
-            # 137 may be the whole container's end, of which the counters tell a little later
-            if exit_code not in (None, _KILLED) and await self._quiet(0.03):
-                return exit_code, False
-            certain = await self._kill_all()
-        else:
-            exit_code = _KILLED
-            # an exec that has no status has yet to start: it would survive a kill that comes too early
-            certain = await self._kill_all() and await self._exit_code(exec_id) is not None
+        exit_code, certain = await self._execs().end(exec_id, natural=natural)
         if not certain:
             await self._recreate()
         return exit_code, not certain
 
-    async def _exit_code(self, exec_id: str) -> int | None:
-        """None when the engine does not say within 2 s."""
-        engine, _ = self._running()
-        for pause in (0.0, 0.01, 0.05, 0.2, 0.5, 1.2):
-            await asyncio.sleep(pause)
-            try:
-                state = await engine.call("exec_inspect", exec_id)
-            except Gone:
-                return None
-            if not state["Running"]:
-                return state["ExitCode"] if isinstance(state["ExitCode"], int) else None
-        return None
-
-    async def _quiet(self, seconds: float) -> bool:
-        """Whether surely nothing runs but what the container itself needs, asked for so long.
-
-        The engine reaps a command a little after its end: on a busy machine, quite a little.
-        """
-        _, here = self._running()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        while True:
-            count = here.processes()
-            if count is None or here.idle is None or count < here.idle:
-                return False  # nobody knows, or the container itself is dying
-            if count == here.idle:
-                return True
-            if loop.time() > deadline:
-                return False
-            await asyncio.sleep(0.005)
-
-    async def _kill_all(self) -> bool:
-        """Kill what the sandbox's user runs in the container. False when that is not certain to have worked."""
-        for _ in range(2):
-            try:
-                async with asyncio.timeout(_KILL_SECONDS):
-                    await self._kill_once()
-            except (SandboxError, TimeoutError):
-                return False
-            if await self._quiet(1.0):
-                return True
-        _, here = self._running()
-        return here.pids is None
-
-    async def _kill_once(self) -> None:
-        engine, _ = self._running()
-        stream = await engine.attach(
-            await self._prepare_exec(("bash", "-c", "kill -9 -1"), {}, stdin=False), b""
-        )
-        try:
-            await _discard(stream)
-        finally:
-            await stream.close()
+    def _execs(self) -> Execs:
+        return Execs(*self._running(), self._users.command)
 
     async def _shielded(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Do `work` to its end even when the caller is cancelled meanwhile."""
@@ -388,8 +362,3 @@ class Docker:
         self._finishing.add(task)
         task.add_done_callback(self._finishing.discard)
         return await asyncio.shield(task)
-
-
-async def _discard(stream: ExecStream) -> None:
-    while await stream.read():
-        pass

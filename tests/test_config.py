@@ -64,6 +64,7 @@ def test_unsafe_keys_are_what_we_think_they_are() -> None:
         "model.profile",
         "sandbox.kind",
         "sandbox.allow_hosts",
+        "sandbox.runtime",
     }
 
 

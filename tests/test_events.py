@@ -21,6 +21,13 @@ EVENTS = st.one_of(
     st.builds(events.RunStarted, task=TEXT, workflow=TEXT, repository=TEXT),
     st.builds(events.Prepared, model=TEXT, server=TEXT),
     st.builds(
+        events.Guaranteed,
+        sandbox=TEXT,
+        promises=st.lists(
+            st.builds(events.Promise, name=TEXT, enforced=st.booleans(), seen=TEXT), max_size=3
+        ).map(tuple),
+    ),
+    st.builds(
         events.Prepared, sandbox=TEXT, why=TEXT, guarantees=st.dictionaries(TEXT, st.booleans(), max_size=3)
     ),
     st.builds(events.TurnStarted, turn=st.integers(1, 999)),

@@ -57,6 +57,17 @@ def test_json_has_the_contract_s_keys() -> None:
     }
 
 
+def test_a_sandbox_is_spoken_of_only_where_something_is_not_enforced() -> None:
+    held = events.Promise(name="network", enforced=True, how="a namespace", seen="nothing but lo")
+    stated = events.Promise(name="cpu", enforced=False, how="not limited")
+    tried = events.Promise(name="memory", enforced=False, how="for each process", seen="288 MB together")
+    told = [
+        headless.describe(events.Guaranteed(sandbox="bubblewrap", promises=p))
+        for p in ((held,), (held, stated, tried))
+    ]
+    assert told == ["", "  sandbox  not enforced: cpu (not limited), memory (288 MB together)"]
+
+
 def test_text_says_how_it_ended_what_the_tests_said_and_what_runs_later() -> None:
     text = headless.as_text(SOLVED, Path("/p/patch.diff"))
     assert text.startswith("Solved: every gate was passed.\n")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from coder import config
 from coder.doctor import report
 from coder.doctor.patient import Patient
+from coder.doctor.sandboxes import sandboxes
 from coder.doctor.verdict import Row, exit_status
 from coder.doctor.visit import facts, visit
 from coder.errors import Interrupted, ModelError
@@ -30,6 +31,8 @@ class Options:
     verbose: bool = False
     quick: bool = False
     timeout: float = 120.0
+    sandbox: bool | None = None
+    """Whether to examine the sandboxes too (None), alone, or not at all."""
 
 
 @dataclass(slots=True)
@@ -43,7 +46,7 @@ class _Visit:
 
 
 def examine(options: Options) -> int:
-    """Examine one server and print what was found. Returns 0 when all is well, 1 when something is not.
+    """Examine one server and the sandboxes, and print what was found. Returns 0 when all is well, 1 when not.
 
     Raises:
         UsageError, ConfigError: the flags or the configuration are wrong.
@@ -52,7 +55,8 @@ def examine(options: Options) -> int:
     """
     flags = {"base_url": options.base_url, "model": options.model, "profile": options.profile}
     settings = config.load(project=None, flags=flags, environ=os.environ)
-    warm_up()
+    if not options.sandbox:
+        warm_up()
     seen = _Visit(options)
     try:
         asyncio.run(_examine(settings, seen))
@@ -70,6 +74,18 @@ async def _examine(settings: config.Config, seen: _Visit) -> None:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    ticking = asyncio.create_task(_tick(seen.progress))
+    try:
+        if not seen.options.sandbox:
+            await _examine_server(settings, seen)
+        if seen.options.sandbox or (seen.options.sandbox is None and not seen.options.quick):
+            async for row in sandboxes(settings, seen.progress.begin):
+                _show(row, seen)
+    finally:
+        ticking.cancel()
+
+
+async def _examine_server(settings: config.Config, seen: _Visit) -> None:
     endpoint, profile = await connect(
         settings.base_url or None,
         settings.model or None,
@@ -78,22 +94,24 @@ async def _examine(settings: config.Config, seen: _Visit) -> None:
     )
     seen.endpoint = endpoint
     patient = Patient.of(endpoint, profile)
-    ticking = asyncio.create_task(_tick(seen.progress))
     try:
         options = seen.options
         async for row in visit(
             patient, quick=options.quick, seconds=options.timeout, begin=seen.progress.begin
         ):
-            seen.progress.end()
-            seen.rows.append(row)
-            if not options.json:
-                colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-                _print(report.row_text(row, colours=colours, verbose=options.verbose))
+            _show(row, seen)
     finally:
-        ticking.cancel()
         await patient.close()
     with suppress(OSError):  # a cache that cannot be written costs later runs a little time
         kept.save(endpoint, facts(seen.rows, patient, kept.load(endpoint)))
+
+
+def _show(row: Row, seen: _Visit) -> None:
+    seen.progress.end()
+    seen.rows.append(row)
+    if not seen.options.json:
+        colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        _print(report.row_text(row, colours=colours, verbose=seen.options.verbose))
 
 
 async def _tick(progress: report.Progress) -> None:

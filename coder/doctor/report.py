@@ -53,8 +53,10 @@ def row_text(row: Row, *, colours: bool, verbose: bool) -> str:
     if row.fix:
         lines.append(f"{_INDENT}fix: {_clean(row.fix)}")
     if verbose:
-        figures = ", ".join(f"{key} {value}" for key, value in row.figures.items())
+        plain = {} if row.notes else row.figures
+        figures = ", ".join(f"{key} {value}" for key, value in plain.items())
         lines.append(f"{_INDENT}{row.seconds:.1f} s{f'; {_clean(figures)}' if figures else ''}")
+        lines += [f"{_INDENT}{_clean(note)}" for note in row.notes]
     return "\n".join(lines)
 
 

@@ -16,7 +16,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One probe's finding: what was seen, what it costs the user, and what mends it. `figures` are for programs."""
+    """One probe's finding: what was seen, what it costs the user, and what mends it.
+
+    `figures` are for programs, `notes` are lines for people who want to know more.
+    """
 
     probe: str
     verdict: Verdict
@@ -25,6 +28,7 @@ class Row:
     fix: str = ""
     seconds: float = 0.0
     figures: dict[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def healthy(self) -> bool:

@@ -159,11 +159,14 @@ class Fix:
         """The tools' surroundings, made when the first tool needs them."""
         if self._context is None:
             sandbox = await self._site.sandbox()
-            enforced = {item.name: item.enforced for item in sandbox.guarantees()}
+            promises = self._site.promises(sandbox)
+            enforced = {promise.name: promise.enforced for promise in promises}
             why = await self._site.why()
             await self._emit(events.Prepared(sandbox=sandbox.name, why=why, guarantees=enforced))
             if advice := await self._site.advice():
                 await self._emit(events.Warning(text=advice))
+            await self._emit(events.Guaranteed(sandbox=sandbox.name, promises=promises))
+            self._site.examine_beside(sandbox, self._emit)
             if sandbox.name == UNCONFINED:
                 await self._emit(events.Warning(text=_RISK if sandbox.runs else _UNVERIFIED))
             self._context = Context(

@@ -208,7 +208,9 @@ class Run:
             await self._emit(events.Warning(text=f"the attempt so far could not be kept: {error}"))
 
     def _evidence(self) -> dict[str, Any]:
-        evidence = self._judge.evidence.as_dict() if self._judge else {}
+        if self._judge is None:
+            return {}
+        evidence = self._judge.evidence.as_dict() | {"sandbox": self._site.promised if self._site else None}
         attempts = self._site.attempts if self._site else []
         return {**evidence, "network": [asdict(attempt) for attempt in attempts]} if attempts else evidence
 

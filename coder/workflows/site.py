@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coder import environment
+import msgspec
+
+from coder import environment, events
 from coder.config import PROJECT_FILE, Config
 from coder.environment import Found
 from coder.errors import NoSandbox, UsageError
+from coder.events import Emit
 from sandbox.base import Policy, Sandbox
+from sandbox.container import reap_containers
 from sandbox.errors import SandboxError
 from sandbox.network import Attempt, Network
 from sandbox.nothing import Nothing
@@ -27,18 +31,23 @@ from sandbox.toolchain import Toolchain, detect
 from sandbox.walking import remove_tree
 from sandbox.workspace import Workspace
 
+BREATH = 1.0
+"""Seconds that a run has to itself before its sandbox is examined: both want the processors."""
 OWNER = "owner"
 """The file that names the process whose copies lie beside it."""
 
 
-def sweep(runs: Path) -> None:
-    """Remove the copies that killed runs left among `runs`. Their journals and patches stay."""
+def sweep(runs: Path) -> int:
+    """Remove the copies that killed runs left among `runs`; how many there were. Journals and patches stay."""
+    found = 0
     for owner in runs.glob(f"*/{OWNER}"):
         with contextlib.suppress(OSError):
             if is_gone(owner.read_text()):
                 for copy in _copies(owner.parent):
                     remove_tree(copy)
                 owner.unlink()
+                found += 1
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,7 @@ def _advice(copied: _Copied, sandbox: str, *, named_image: bool) -> str:
 
 
 def _copies(state: Path) -> Iterator[Path]:
-    for pattern in ("workspace", "shadow.git", "rules", "clean-*", "scratch-*", "door-*"):
+    for pattern in ("workspace", "shadow.git", "rules", "clean-*", "scratch-*", "seccomp-*", "door-*"):
         yield from state.glob(pattern)
 
 
@@ -90,6 +99,10 @@ class Site:
         self._stop = threading.Event()
         self._made: asyncio.Task[_Copied] | None = None
         self._opening: asyncio.Task[tuple[Sandbox, str]] | None = None
+        self._examining: asyncio.Task[None] | None = None
+        self._promised: dict[str, Any] | None = None
+        self._bad = ""
+        self._reaping: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
@@ -135,6 +148,49 @@ class Site:
         copied, sandbox = await self._copying(), await self.sandbox()
         return _advice(copied, sandbox.name, named_image=bool(self.config.image))
 
+    def promises(self, sandbox: Sandbox) -> tuple[events.Promise, ...]:
+        """What `sandbox` enforces, as far as it is known now."""
+        found = tuple(
+            events.Promise(name=item.name, enforced=item.enforced, how=item.how, seen=item.seen)
+            for item in sandbox.guarantees()
+        )
+        self._promised = {
+            "name": sandbox.name,
+            "guarantees": [msgspec.structs.asdict(item) for item in found],
+        }
+        return found
+
+    @property
+    def promised(self) -> dict[str, Any] | None:
+        """The same for the evidence: of the sandbox that the model worked in; None when there was none."""
+        return self._promised
+
+    def examine_beside(self, sandbox: Sandbox, emit: Emit) -> None:
+        """Find out beside the run what sandboxes like this one really enforce, where that is not known yet."""
+        if self._examining is None:
+            self._examining = asyncio.create_task(self._examine(sandbox, emit))
+
+    async def _examine(self, sandbox: Sandbox, emit: Emit) -> None:
+        from sandbox.probes.examine import Probed, findings_of
+        from sandbox.probes.findings import broken
+
+        before = self.promises(sandbox)
+        if not isinstance(sandbox, Probed) or all(promise.seen for promise in before):
+            return
+        await asyncio.sleep(BREATH)
+        try:
+            self._bad = broken(await findings_of(sandbox))
+        except (SandboxError, OSError) as error:
+            await emit(events.Warning(text=f"what the sandbox enforces could not be tried: {error}"))
+            return
+        if self._bad:
+            await emit(events.Warning(text=f"the sandbox is no sandbox on this machine: {self._bad}"))
+            await sandbox.close()  # whatever runs in it dies, and no other will start
+            return
+        now = self.promises(sandbox)
+        if any(promise.enforced != earlier.enforced for promise, earlier in zip(now, before, strict=True)):
+            await emit(events.Guaranteed(sandbox=sandbox.name, promises=now))
+
     @contextlib.asynccontextmanager
     async def clean(self, tree: str = "", restore: Sequence[str] = ()) -> AsyncIterator[Sandbox]:
         """A fresh sandbox on a fresh copy of snapshot `tree` (the base when empty), with the paths in
@@ -154,6 +210,10 @@ class Site:
     async def close(self) -> None:
         """Ends every sandbox and removes every copy. Safe to call twice."""
         self._stop.set()
+        for beside in (self._examining, self._reaping):
+            if beside is not None:
+                beside.cancel()
+                await asyncio.gather(beside, return_exceptions=True)
         for task in (self._made, self._opening):
             if task is not None:
                 await asyncio.gather(task, return_exceptions=True)
@@ -174,7 +234,9 @@ class Site:
         return await asyncio.shield(self._made)
 
     async def _copy(self) -> _Copied:
-        await asyncio.to_thread(sweep, self.state.parent)
+        if await asyncio.to_thread(sweep, self.state.parent):
+            # whatever this run will use: a dead one may have had a container
+            self._reaping = asyncio.create_task(reap_containers())
         try:
             self.state.mkdir(parents=True, exist_ok=True)
             (self.state / OWNER).write_text(me())
@@ -215,6 +277,8 @@ class Site:
         return await asyncio.to_thread(copy, *args, progress=stop_when_told, **options)
 
     async def _opened(self) -> tuple[Sandbox, str]:
+        if self._bad:
+            raise NoSandbox(f"the sandbox isolates nothing on this machine: {self._bad}")
         if self._opening is None:
             self._opening = asyncio.create_task(self._open(await self.workspace()))
         return await asyncio.shield(self._opening)
@@ -234,6 +298,7 @@ class Site:
                 image=kept.image or None if kept else self.config.image or None,
                 toolchain=copied.toolchain,
                 environment=environment.store(os.environ).environment(kept) if kept else None,
+                runtime=self.config.runtime,
                 network=self._network,
             )
         except SandboxError as error:

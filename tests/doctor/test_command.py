@@ -14,7 +14,7 @@ from tests.scripted_server import ScriptedServer, Turn
 
 
 def doctor(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "coder", "doctor", *words]
+    command = [sys.executable, "-m", "coder", "doctor", "--no-sandbox", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 

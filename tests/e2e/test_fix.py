@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from coder.journal import FILE, fold, load
+from sandbox.guarantees import NAMES
 from tests.e2e.conftest import (
     CALC,
     EDIT,
@@ -48,6 +49,9 @@ def test_list_read_test_edit_test_submit(repository: Path, coder: Coder, sandbox
     }
     assert done.result["evidence"]["tests_before"]["failing"] == ["test_calc.py::test_add"]
     assert done.result["evidence"]["tests_after"]["failed"] == 0
+    promised = done.result["evidence"]["sandbox"]
+    assert promised["name"] == (sandbox[1] if sandbox else "bubblewrap")
+    assert [item["name"] for item in promised["guarantees"]] == list(NAMES)
     assert done.result["usage"]["turns"] == len(SOLVES)
     assert tree(repository) == before
 

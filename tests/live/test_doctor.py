@@ -36,7 +36,17 @@ THOUGHT = "I look at it from this side, and then I look at it from the other sid
 
 
 def examined(server: Server, tmp_path: Path, *flags: str) -> tuple[int, dict[str, Any]]:
-    command = [sys.executable, "-m", "coder", "doctor", "--base-url", server.base_url, "--json", *flags]
+    command = [
+        sys.executable,
+        "-m",
+        "coder",
+        "doctor",
+        "--no-sandbox",
+        "--base-url",
+        server.base_url,
+        "--json",
+        *flags,
+    ]
     done = subprocess.run(
         [*command, "--timeout", "400"],
         capture_output=True,

@@ -69,6 +69,16 @@ async def test_the_repositorys_environment_works_at_its_own_path(tmp_path: Path)
         await sandbox.close()
 
 
+async def test_a_repository_may_lie_among_the_temporary_files_that_last(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        async with opened("bubblewrap", Path(name)) as sandbox:
+            result = await sandbox.run(
+                f"cat {name}/repository/calc.py; touch /var/tmp/x && ls /tmp", timeout=10
+            )
+    assert text(result).split()[:2] == ["def", "add(a,"]
+    assert "x" in text(result).split()
+
+
 async def test_settings_of_a_python_that_hold_passwords_are_empty_inside(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path)
     environment = tmp_path / "environment"

@@ -88,7 +88,7 @@ async def test_something_else_that_listens_is_no_engine(tmp_path: Path) -> None:
 @pytest.mark.docker
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become others")
 def test_a_socket_that_may_not_be_used_is_told_from_a_missing_one(tmp_path: Path) -> None:
-    script = "import asyncio; from sandbox.engine import *; asyncio.run(open_stream(DEFAULT_HOST))"
+    script = "import asyncio; from sandbox.addresses import *; from sandbox.engine import *; asyncio.run(open_stream(DEFAULT_HOST))"
     with code_for_everybody() as place:
         done = subprocess.run(
             ["/usr/bin/python3", "-c", script],
@@ -103,6 +103,17 @@ async def test_a_missing_image_is_named(tmp_path: Path) -> None:
     with pytest.raises(SandboxUnavailable, match="coder-no-such:image is not on this machine") as caught:
         await sandbox.start()
     assert "docker pull coder-no-such:image" in caught.value.hint
+
+
+@pytest.mark.docker
+async def test_an_unknown_runtime_is_named_with_those_that_the_engine_has(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path)
+    with pytest.raises(SandboxUnavailable, match="has no runtime 'no-such-runtime'") as caught:
+        await Docker(workspace, SMALL, image=IMAGE, runtime="no-such-runtime").start()
+    assert "runc" in caught.value.hint
+    sandbox, why = await open_sandbox("auto", workspace, SMALL, image=None, toolchain=None, runtime="runc")
+    await sandbox.close()
+    assert (sandbox.name, why) == ("docker", "Docker, since the runtime runc is named.")
 
 
 @pytest.mark.docker
