@@ -17,18 +17,16 @@ The user's file alone names variables of the user that a set-up may see:
 
 from __future__ import annotations
 
-import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from coder.errors import ConfigError
+from coder.tomlfile import read_toml
 
 PROJECT_FILE = ".coder.toml"
-MAX_FILE_BYTES = 64 * 1024
 ENGINEER, REVIEWER = "engineer", "reviewer"
 ROLES = (ENGINEER, REVIEWER)
 
@@ -171,7 +169,7 @@ def load(
         layers.update(where)
 
     user_file = user_file or default_user_file(environ)
-    user = _read_toml(user_file, links=True)
+    user = read_toml(user_file, links=True)
     endpoints, roles = _endpoints_and_roles(user, user_file)
     passed = _passed(user.pop("environment", {}), user_file)
     environment = None
@@ -181,7 +179,7 @@ def load(
     )
     if project is not None:
         path = project / PROJECT_FILE
-        table = _read_toml(path, links=False)
+        table = read_toml(path, links=False)
         environment = _environment(table.pop("environment", None), path)
         take(*_from_file(table, path, safe_only=True))
     take(*_from_environment(environ))
@@ -310,24 +308,6 @@ def _from_file(
             )
         values[name] = _checked(name, value, str(path))
     return values, dict.fromkeys(values, str(path))
-
-
-def _read_toml(path: Path, *, links: bool) -> dict[str, Any]:
-    """A project file is opened without following links or waiting on a pipe: the repository is hostile."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if links else os.O_NOFOLLOW)
-    try:
-        with open(os.open(path, flags), "rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > MAX_FILE_BYTES:
-        raise ConfigError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
-    try:
-        return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
