@@ -63,6 +63,7 @@ def cli() -> None:
     Try it, with nothing installed:    coder demo
     Repair what fails here:            coder fix "failing test"
     Repair one test, change the files: coder fix tests/test_cart.py::test_total --apply
+    Set up what its tests need, once:  coder init
     Look at what was done:             coder show
 
     The model works on a copy of the repository in a sandbox without network. Your files change only with
