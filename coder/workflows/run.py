@@ -19,7 +19,7 @@ from coder.workflows.deliver import deliver, keep
 from coder.workflows.fix import Fix
 from coder.workflows.judge import Judge
 from coder.workflows.request import Request
-from coder.workflows.site import Site
+from coder.workflows.site import Site, sweep
 from sandbox.errors import FileRefused, SandboxError
 from sandbox.hostfiles import read_bytes
 from sandbox.repository import Repository, find_repository, head_commit
@@ -100,6 +100,8 @@ class Run:
         request, config = self._request, self._request.config
         repository = await asyncio.to_thread(find_repository, request.directory)
         await self._emit(_started(request, repository))
+        for note in await asyncio.to_thread(sweep, request.state.parent):
+            await self._emit(events.Warning(text=note))
         connected = await connect_role(config, ENGINEER, on_wait=self._waiting)
         endpoint, profile, self._levels = connected.endpoint, connected.profile, connected.levels
         strategy = profile.strategy if config.strategy == "auto" else config.strategy

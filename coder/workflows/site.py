@@ -14,9 +14,11 @@ from typing import Any
 
 from coder.config import Config
 from coder.errors import NoSandbox, UsageError
+from coder.workflows.deliver import PATCH_FILE
 from sandbox.base import Policy, Sandbox
 from sandbox.errors import SandboxError
 from sandbox.owner import is_gone, me
+from sandbox.recovery import recover
 from sandbox.repository import Repository
 from sandbox.toolchain import Toolchain, detect
 from sandbox.walking import remove_tree
@@ -26,18 +28,32 @@ OWNER = "owner"
 """The file that names the process whose copies lie beside it."""
 
 
-def sweep(runs: Path) -> None:
-    """Remove the copies that killed runs left among `runs`. Their journals and patches stay."""
+def sweep(runs: Path) -> list[str]:
+    """Remove the copies that killed runs left among `runs`, and take back what they did to a tree by half.
+
+    Their journals and patches stay. Returns what the user should know, a sentence each.
+    """
+    said: list[str] = []
     for owner in runs.glob(f"*/{OWNER}"):
         with contextlib.suppress(OSError):
             if is_gone(owner.read_text()):
+                said += recover(owner.parent)
                 for copy in _copies(owner.parent):
-                    remove_tree(copy)
+                    remove_tree(copy) if copy.is_dir() else copy.unlink()
                 owner.unlink()
+    return said
 
 
 def _copies(state: Path) -> Iterator[Path]:
-    for pattern in ("workspace", "shadow.git", "rules", "clean-*"):
+    for pattern in (
+        "workspace",
+        "shadow.git",
+        "rules",
+        "clean-*",
+        "scratch-*",
+        "*.draft",
+        f".{PATCH_FILE}.*",
+    ):
         yield from state.glob(pattern)
 
 
@@ -86,13 +102,13 @@ class Site:
         state = self.state / f"clean-{next(self._numbers)}"
         base = await asyncio.to_thread(workspace.tree_files, workspace.base)
         overlay = {path: base.get(path) for path in restore}
-        copy = await self._stoppable(workspace.fresh, state, tree or workspace.base, overlay=overlay)
         try:
+            copy = await self._stoppable(workspace.fresh, state, tree or workspace.base, overlay=overlay)
             sandbox, _ = await self._open(copy)
             yield sandbox
             await sandbox.close()
         finally:
-            await asyncio.to_thread(copy.close)
+            await asyncio.to_thread(remove_tree, state)
 
     async def close(self) -> None:
         """Ends every sandbox and removes every copy. Safe to call twice."""
@@ -103,10 +119,10 @@ class Site:
         for sandbox in self._sandboxes:
             await sandbox.close()
         self._sandboxes.clear()
-        with contextlib.suppress(FileNotFoundError):
-            (self.state / OWNER).unlink()
         if self.ready:
             await asyncio.to_thread((await self._copying())[0].close)
+        with contextlib.suppress(FileNotFoundError):
+            (self.state / OWNER).unlink()  # last: what a kill leaves until then is found by it
 
     async def _copying(self) -> tuple[Workspace, Toolchain]:
         """The one copying, begun when it is first asked for."""
@@ -115,7 +131,6 @@ class Site:
         return await asyncio.shield(self._made)
 
     async def _copy(self) -> tuple[Workspace, Toolchain]:
-        await asyncio.to_thread(sweep, self.state.parent)
         try:
             self.state.mkdir(parents=True, exist_ok=True)
             (self.state / OWNER).write_text(me())

@@ -14,11 +14,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def run_folder(runs: Path, name: str, owner: str) -> Path:
     folder = runs / name
-    for copy in ("workspace", "shadow.git", "rules", "clean-1"):
+    for copy in ("workspace", "shadow.git", "rules", "clean-1", "scratch-x"):
         (folder / copy / "deep").mkdir(parents=True)
         (folder / copy / "deep" / "file").write_text("x")
     (folder / "journal.jsonl").write_text("{}\n")
     (folder / OWNER).write_text(owner)
+    (folder / ".patch.diff.77").write_text("half a patch")
     return folder
 
 
