@@ -49,7 +49,7 @@ class Docker:
         self._image = image
         self._host = host
         self._lock = asyncio.Lock()
-        self._disk = DiskWatch(workspace.root, policy.workspace_mb)
+        self._disk = DiskWatch(workspace.root, policy.workspace_mb, policy.workspace_files)
         self._engine: Engine | None = None
         self._info: dict[str, Any] = {}
         self._container: container.Container | None = None

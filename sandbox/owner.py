@@ -22,7 +22,11 @@ def _machine() -> str:
         identity = Path("/etc/machine-id").read_text().strip()
     except OSError:
         return ""
-    return hashlib.sha256(f"coder {identity} {os.uname().nodename}".encode()).hexdigest()[:12] if identity else ""
+    return (
+        hashlib.sha256(f"coder {identity} {os.uname().nodename}".encode()).hexdigest()[:12]
+        if identity
+        else ""
+    )
 
 
 def _here() -> tuple[str, str]:
