@@ -12,6 +12,7 @@ import click
 
 from coder import __version__
 from coder.errors import CoderError, UsageError
+from coder.lookup import keep_out
 
 Command = Callable[..., Any]
 
@@ -197,6 +198,7 @@ def show(run: str, output_format: str, verbose: bool) -> None:
 
 def main() -> NoReturn:
     """The console script. Every error of ours ends as a sentence and an exit status, never a traceback."""
+    keep_out(Path())
     try:
         cli.main(standalone_mode=False)
         status = 0

@@ -20,6 +20,7 @@ FLOORS = {
     "coder": 1,
     "coder.errors": 2,
     "coder.events": 2,
+    "coder.lookup": 2,
     "coder.config": 3,
     "coder.journal": 3,
     "coder.sessions": 4,

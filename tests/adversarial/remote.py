@@ -59,7 +59,7 @@ class Remote:
         self._requests, self._answers = process.stdin, process.stdout
         serving.send(self._requests, order)
         self.name, root, source, uid, base, self._guarantees = serving.receive(self._answers)
-        self.workspace = cast(Workspace, RemoteWorkspace(self._call, root, source, uid, base))
+        self.workspace = cast("Workspace", RemoteWorkspace(self._call, root, source, uid, base))
 
     def _call(self, target: str, method: str, *args: Any, **options: Any) -> Any:
         with self._lock:
@@ -86,7 +86,7 @@ class Remote:
     ) -> Result:
         assert on_output is None, "output does not come live over the pipe"
         options = {"timeout": timeout, "cwd": cwd, "env": env, "stdin": stdin, "cap": cap}
-        return cast(Result, await asyncio.to_thread(self._call, "box", "run", script, **options))
+        return cast("Result", await asyncio.to_thread(self._call, "box", "run", script, **options))
 
     async def reset(self) -> None:
         await asyncio.to_thread(self._call, "box", "reset")
@@ -98,7 +98,7 @@ class Remote:
         self._answers.close()
 
     def guarantees(self) -> list[Guarantee]:
-        return cast(list[Guarantee], self._guarantees)
+        return cast("list[Guarantee]", self._guarantees)
 
 
 @contextmanager

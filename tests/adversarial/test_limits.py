@@ -62,7 +62,7 @@ async def test_three_gigabytes_are_not_to_be_had(box: Sandbox) -> None:
 @still
 async def test_many_that_take_little_each_are_one_that_takes_much(box: Sandbox) -> None:
     """8 processes of 100 MB where 256 MB are allowed."""
-    take = "for i in 1 2 3 4 5 6 7 8; do python3 -c 'x = bytearray(100 << 20); print(len(x))' & done; wait"
+    take = "for i in 1 2 3 4 5 6 7 8; do python3 -c 'x = bytearray(100 << 20); print(len(x)); import time; time.sleep(3)' & done; wait"
     result = await box.run(take, timeout=60)
     if promised(box, "memory"):
         assert result.oom
