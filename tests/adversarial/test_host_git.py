@@ -120,7 +120,7 @@ def test_no_planted_program_runs_on_the_host(
             for path in ran
             if path.startswith((str(repository), str(cage), os.environ["XDG_STATE_HOME"]))
         ]
-        assert {Path(path).name for path in ran} >= {"git", "du", Path(sys.executable).name}
+        assert {Path(path).name for path in ran} >= {"git", "du"}
 
 
 def is_gits_or_bwrap(path: str) -> bool:
