@@ -26,6 +26,7 @@ SECRET = f"hunter2-{secrets.token_hex(8)}"
 """In the environment and in files of the host: nobody inside may ever see it."""
 SECRET_NAMES = ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "CANARY_PASSWORD")
 
+_HOME = Path.home()  # of whoever runs the tests: some tests give themselves another
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm", "/run", "/")
 _QUIET = (
     "/etc", "/etc/cron.d", "/etc/cron.daily", "/var/spool/cron", "/var/spool/cron/crontabs", "/var/spool/at",
@@ -61,7 +62,7 @@ class Canary:
     """Whose mounts are looked at."""
 
     def look(self) -> Sight:
-        watched = [self.place, *map(Path, _QUIET), *(Path.home() / name for name in _PERSONAL)]
+        watched = [self.place, *map(Path, _QUIET), *(_HOME / name for name in _PERSONAL)]
         return Sight(
             files={path: state for top in watched for path, state in _pictures(top, deep=top == self.place)},
             strays=frozenset(_strays()),

@@ -216,10 +216,10 @@ def _kill_container(campaign: Campaign) -> str:
 
 
 def wait_for_moment(
-    campaign: Campaign, process: subprocess.Popen[bytes], repository: Path, what: str
+    campaign: Campaign, process: subprocess.Popen[bytes], repository: Path, what: str, backend: str
 ) -> None:
     if what != "applying":
-        deadline = time.monotonic() + campaign.rng.uniform(0.05, 8.0)
+        deadline = time.monotonic() + campaign.rng.uniform(0.05, 8.0 if backend == "bubblewrap" else 4.0)
         while time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.01)
         there = {"child": lambda: descendants(process.pid), "container": lambda: containers(campaign)}
@@ -245,7 +245,7 @@ def one_run(campaign: Campaign, number: int, what: str, backend: str) -> None:
     apply = what == "applying" or campaign.rng.random() < 0.4
     wanted = [before, changed(before, repository)] if apply else [before]
     process = start(campaign, repository, backend, apply=apply)
-    wait_for_moment(campaign, process, repository, what)
+    wait_for_moment(campaign, process, repository, what, backend)
     done = kill(campaign, process, what)
     try:
         process.wait(PATIENCE)
@@ -256,7 +256,8 @@ def one_run(campaign: Campaign, number: int, what: str, backend: str) -> None:
     log = (campaign.place / "log").read_text(errors="replace")
     if "Traceback" in log:
         campaign.findings.append(f"run {number} ({backend}, {done}): a traceback\n{log[-3000:]}")
-    campaign.deeds[f"{backend}: {done or 'ended before'}"] += 1
+    half = " half-way" if tree(repository) not in wanted else ""
+    campaign.deeds[f"{backend}: {done or 'ended before'}{half}"] += 1
     reap(campaign, number)
     after = tree(repository)
     if after not in wanted:
