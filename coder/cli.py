@@ -12,6 +12,7 @@ import click
 
 from coder import __version__
 from coder.errors import CoderError, UsageError
+from coder.lookup import keep_out
 
 Command = Callable[..., Any]
 
@@ -246,6 +247,7 @@ def _start(workflow: str, flags: dict[str, Any]) -> int:
 
 def main() -> NoReturn:
     """The console script. Every error of ours ends as a sentence and an exit status, never a traceback."""
+    keep_out(Path())
     try:
         cli.main(standalone_mode=False)
         status = 0

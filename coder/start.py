@@ -17,6 +17,7 @@ from coder import config, headless, sessions
 from coder.errors import Interrupted, UsageError
 from coder.events import LOSSY, Event, RunFinished, Sink, encode
 from coder.journal import FILE
+from coder.lookup import keep_out, top_of
 from coder.workflows.deliver import PATCH_FILE
 from coder.workflows.request import Approve, Request
 from sandbox.text import clean_text
@@ -30,6 +31,7 @@ def start(workflow: str, flags: dict[str, Any]) -> int:
     from coder.model.endpoint import warm_up
     from coder.workflows.run import execute
 
+    keep_out(flags["directory"])
     warm_up()
     output_format = flags["output_format"] or "text"
     progress = headless.Progress(sys.stderr, verbose=flags["verbose"], plain=flags["plain"])
@@ -115,9 +117,7 @@ def _unconfined(flags: Mapping[str, Any]) -> bool:
 
 def project_folder(directory: Path) -> Path:
     """The repository's top folder, where its project file lies; the folder itself outside any repository."""
-    return next(
-        (folder for folder in (directory, *directory.parents) if (folder / ".git").exists()), directory
-    )
+    return top_of(directory) or directory
 
 
 def _task(argument: str) -> str:

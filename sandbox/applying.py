@@ -11,25 +11,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox import recovery
 from sandbox.errors import FileRefused, PatchRefused, SandboxError
-from sandbox.hostfiles import (
-    TEMPORARY_PREFIX,
-    Owner,
-    kind,
-    opened,
-    parent,
-    read_bytes,
-    read_link,
-    status,
-    write_temporary,
-)
-from sandbox.shadow import EXECUTABLE, LINK, REGULAR, Change, Shadow, TreeFile
+from sandbox.hostfiles import TEMPORARY_PREFIX, Owner, kind, opened, parent, status, write_temporary
+from sandbox.shadow import EXECUTABLE, LINK, Change, Shadow
 from sandbox.text import clean_text
 
 __all__ = ["apply_changes"]
 
-_LARGEST = 1 << 30
-_OLD = "old-"
+_OLD = recovery.BACKUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +35,17 @@ def apply_changes(root: Path, changes: Sequence[Change], shadow: Shadow) -> tupl
 
     Each file must still be as it was before its change: else PatchRefused names those that are not, and nothing
     is written. A failure on the way (a full disk, a missing permission) puts everything back and raises
-    SandboxError. No git runs; the repository's index and everything in `.git` stay as they are.
+    SandboxError. When this process is killed on the way, `recovery.recover` puts everything back: the plan for
+    that lies beside the shadow repository. No git runs; the repository's index and everything in `.git` stay as
+    they are.
     """
     steps = _verified(root, changes, shadow)
     if not steps:
         return ()
+    place, state = TEMPORARY_PREFIX + secrets.token_hex(8), shadow.git_dir.parent
     try:
-        with _staging(root) as area, ExitStack() as undo:
+        plan = recovery.Plan.make(root, place, shadow.object_format, [step.change for step in steps])
+        with recovery.keeping(plan, state), _staging(root, place) as area, ExitStack() as undo:
             names = _stage(root, area, steps, shadow)
             for number, step in enumerate(steps):
                 if step.found is not None:
@@ -62,6 +56,7 @@ def apply_changes(root: Path, changes: Sequence[Change], shadow: Shadow) -> tupl
             for name, step in zip(names, steps, strict=True):
                 if name:
                     _put_in_place(root, area, step, name, undo)
+            recovery.done(state)
             undo.pop_all()
     except OSError as error:
         text = f"the patch could not be applied: {error.strerror or error}; everything is as it was before"
@@ -78,7 +73,7 @@ def _verified(root: Path, changes: Sequence[Change], shadow: Shadow) -> list[_St
         shown = clean_text(change.path)
         try:
             found = _present_status(root, change.path)
-            present = _present(root, change.path, found, shadow)
+            present = recovery.present_file(root, change.path, shadow) if found else None
         except (OSError, FileRefused) as error:
             reasons.append(f"{shown}: {clean_text(str(error))}")
             continue
@@ -106,22 +101,12 @@ def _present_status(root: Path, path: str) -> os.stat_result | None:
     return None if stat.S_ISDIR(found.st_mode) else found
 
 
-def _present(root: Path, path: str, found: os.stat_result | None, shadow: Shadow) -> TreeFile | None:
-    if found is None:
-        return None
-    if stat.S_ISLNK(found.st_mode):
-        return TreeFile(LINK, shadow.blob_id(os.fsencode(read_link(root, path))))
-    mode = EXECUTABLE if found.st_mode & stat.S_IXUSR else REGULAR
-    return TreeFile(mode, shadow.blob_id(read_bytes(root, path, _LARGEST, links=False)))
-
-
 @contextmanager
-def _staging(root: Path) -> Iterator[int]:
-    """A new directory in `root`, thus on its file system, for files on their way in and out; removed at the end.
+def _staging(root: Path, place: str) -> Iterator[int]:
+    """The new directory `place` in `root`, thus on its file system, for files on their way in and out; removed at the end.
 
     After a failure what could not be put back from it stays, and SandboxError says where.
     """
-    place = TEMPORARY_PREFIX + secrets.token_hex(8)
     with opened(root, "", os.O_PATH | os.O_DIRECTORY) as top:
         os.mkdir(place, 0o700, dir_fd=top)
         with opened(top, place, os.O_RDONLY | os.O_DIRECTORY, links=False) as area:

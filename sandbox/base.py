@@ -28,6 +28,8 @@ class Policy:
     home_mb: int = 256
     workspace_mb: int = 2048
     """Growth of the workspace beyond its size at the start; past it the command is killed."""
+    workspace_files: int = 500_000
+    """New files and directories, in the workspace as among the temporary ones; more stall every tool that walks them."""
     output_bytes: int = 64 * 1024
     """How much of a command's output is kept, half from its head and half from its tail."""
     flood_mb: int = 64

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox import temporary
 from sandbox.errors import PatchRefused, SandboxError
 from sandbox.hostfiles import Owner
 from sandbox.hostgit import GitFailed, git, make_git_directory, user_settings
@@ -42,8 +43,8 @@ def write_branch(
         raise PatchRefused(
             [f"{clean_text(path)}: inside a submodule, which a branch cannot hold" for path in inside]
         )
-    with tempfile.TemporaryDirectory(prefix="coder-") as place:
-        desk = _Desk.prepare(repository, repository.git_dir, repository.common_dir, Path(place))
+    with temporary.directory() as place:
+        desk = _Desk.prepare(repository, repository.git_dir, repository.common_dir, place)
         _check_name(desk, name)
         head = head_commit(repository)
         desk.run("read-tree", *([head] if head else ["--empty"]))

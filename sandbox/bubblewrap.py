@@ -199,16 +199,19 @@ class Bubblewrap:
         group = cgroups.create(self._policy)
         if group is not None:
             self._held.callback(group.close)
+        policy, root = self._policy, self.workspace.root
         setup = _Setup(
             plan=spawn.Plan(
                 uid=uid, gid=gid, data_mb=self._data_mb(group), cgroup=group.joins if group else ()
             ),
             cgroup=group,
             scratch=scratch,
-            disk=DiskWatch(self.workspace.root, self._policy.workspace_mb),
-            scratch_disk=DiskWatch(scratch, self._policy.tmp_mb + self._policy.home_mb),
+            disk=DiskWatch(root, policy.workspace_mb, policy.workspace_files),
+            scratch_disk=DiskWatch(
+                scratch, policy.tmp_mb + policy.home_mb, policy.workspace_files, workspace=root
+            ),
             processes=self._process_limit(uid),
-            points=tuple(inside.mount_points(self.workspace.root, scratch, self._toolchain)),
+            points=tuple(inside.mount_points(root, scratch, self._toolchain)),
         )
         works = self._setup = await self._working(setup)
         if bad := findings.broken(kept.load(self.fingerprint())):

@@ -68,7 +68,7 @@ class Docker:
         self._network = network
         self._gate: Gate | None = None
         self._lock = asyncio.Lock()
-        self._disk = DiskWatch(workspace.root, policy.workspace_mb)
+        self._disk = DiskWatch(workspace.root, policy.workspace_mb, policy.workspace_files)
         self._engine: Engine | None = None
         self._runtime = runtime
         self._kind: Kind | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from functools import cache
 from pathlib import Path
 
 _START_TIME = 19  # field 22 of /proc/PID/stat (proc(5)), counted after the parenthesised name
@@ -13,13 +15,27 @@ def _started(pid: int) -> str:
     return stat.rpartition(b")")[2].split()[_START_TIME].decode()
 
 
+@cache
+def _machine() -> str:
+    """Tells machines apart that share a home directory, without saying which they are; empty when nothing can."""
+    try:
+        identity = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        return ""
+    return (
+        hashlib.sha256(f"coder {identity} {os.uname().nodename}".encode()).hexdigest()[:12]
+        if identity
+        else ""
+    )
+
+
 def _here() -> tuple[str, str]:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return boot, str(os.stat("/proc/self/ns/pid").st_ino)
+    return f"{_machine()}_{boot}", str(os.stat("/proc/self/ns/pid").st_ino)
 
 
 def me() -> str:
-    """A name for this process that no later one will bear: boot, process namespace, pid and start time."""
+    """A name for this process that no later one will bear: machine and boot, process namespace, pid and start time."""
     pid = os.getpid()
     return ".".join((*_here(), str(pid), _started(pid)))
 
@@ -32,4 +48,6 @@ def is_gone(owner: str) -> bool:
                 return _started(int(pid)) != started
             except (FileNotFoundError, ProcessLookupError):
                 return True
+        case [boot, _, _, _] if _machine() and boot.startswith(f"{_machine()}_"):
+            return boot != _here()[0]  # this machine has been started anew since
     return False

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox import temporary
 from sandbox.errors import FileRefused, SandboxError
 from sandbox.hostfiles import kind, read_bytes
 from sandbox.hostgit import GitFailed, git, make_git_directory, user_settings
@@ -147,8 +147,8 @@ def list_files(repository: Repository) -> Listing:
 
 def _names(repository: Repository) -> Iterator[str]:
     """File names; those of directories that are other repositories end in `/`."""
-    with tempfile.TemporaryDirectory(prefix="coder-") as place:
-        git_dir = Path(place, "git")
+    with temporary.directory() as place:
+        git_dir = place / "git"
         make_git_directory(git_dir, repository.object_format, bare=False)
         (git_dir / "info/exclude").write_bytes(ignore_rules(repository))
         environment = _copy_index(repository, git_dir)

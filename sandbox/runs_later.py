@@ -39,7 +39,7 @@ _NAMES = {
     " *compose.*.y*ml vagrantfile *.nix",
     _SHELL: ".envrc .env .tool-versions mise.toml .mise.toml .bashrc .bash_* .zshrc .zshenv .zprofile .zlogin .profile"
     " .vimrc .nvimrc .exrc .nvim.lua .dir-locals.el *.code-workspace .gdbinit .lldbinit",
-    _AGENTS: "agents.md agents.*.md claude.md claude.*.md gemini.md qwen.md codex.md .cursorrules .windsurfrules"
+    _AGENTS: ".coder.toml agents.md agents.*.md claude.md claude.*.md gemini.md qwen.md codex.md .cursorrules .windsurfrules"
     " .clinerules .roomodes .mcp.json .aider* copilot-instructions.md",
 }
 

@@ -46,7 +46,7 @@ class Unconfined:
             (*(toolchain.path if toolchain else ()), os.environ.get("PATH", os.defpath))
         )
         self._lock = asyncio.Lock()
-        self._disk = DiskWatch(workspace.root, policy.workspace_mb)
+        self._disk = DiskWatch(workspace.root, policy.workspace_mb, policy.workspace_files)
         self._scratch: Path | None = None
 
     async def start(self) -> None:

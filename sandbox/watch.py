@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Literal
 
 from sandbox.command import Command
+from sandbox.nameless import held
 from sandbox.output import HeadTail
 
 Stop = Literal["", "timeout", "output", "disk"]
 
 FULL = b"[the workspace is past its size limit: commands can delete files but not write them]\n"
-_INODES = 500_000  # new files and directories; a workspace with more stalls every tool that walks it
+_LOOK_SECONDS = 0.2
+_RESERVE = 256 << 20  # free space of the file system below which a command ends, whoever took the rest
 
 
 async def _du(root: Path, *options: str) -> int | None:
@@ -61,17 +63,19 @@ _SLACK = _Usage(16 << 20, 10_000)  # growth too small to be worth a walk over th
 
 
 class DiskWatch:
-    """Watches how much a workspace grows, in bytes and in number of files.
+    """Watches how much a directory grows, in bytes and in number of files.
 
-    Each time, the free space of its file system is asked; when that has fallen by as much as the workspace may
-    still grow, the workspace itself is measured. So it is now and then while a command runs (others may free
-    space meanwhile), at most a twentieth of the time. What cannot be measured at the start, in 30 s, is not
-    watched.
+    Each time, the free space of its file system is asked; when that has fallen by as much as the directory may
+    still grow, the directory itself is measured, and what was removed from it but is still open inside. So it is
+    now and then while a command runs (others may free space meanwhile), at most a twentieth of the time. What
+    cannot be measured at the start, in 30 s, is not watched. `workspace` is the sandbox's, when `root` is not.
     """
 
-    def __init__(self, root: Path, limit_mb: int) -> None:
+    def __init__(self, root: Path, limit_mb: int, files: int, *, workspace: Path | None = None) -> None:
         self._root = root
-        self._limit = _Usage(limit_mb << 20, _INODES)
+        self._workspace = workspace or root
+        self._limit = _Usage(limit_mb << 20, files)
+        self._reserve = 0.0
         self._start = _Usage(0, 0)
         self._grown = _Usage(0, 0)
         self._free = _Usage(0, 0)
@@ -80,6 +84,7 @@ class DiskWatch:
     async def start(self) -> None:
         """Measure the workspace as it is now: growth counts from here."""
         self._free = self._free_now()
+        self._reserve = min(_RESERVE, self._free.size / 2)
         self._start = await self._measure()
         self._limit = _Usage(
             math.inf if self._start.size == math.inf else self._limit.size,
@@ -87,10 +92,16 @@ class DiskWatch:
         )
 
     async def full(self, *, running: bool = False) -> bool:
-        """Whether the workspace has grown past its limit (or past what can be measured). `running`: a command is."""
+        """Whether it has grown past its limit (or past what can be measured). `running`: a command is.
+
+        While one is, also whether the file system is nearly full.
+        """
         room = self._limit - self._grown
         allowance = _Usage(max(room.size, _SLACK.size), max(room.inodes, _SLACK.inodes))
-        fallen = (self._free - self._free_now()).exceeds(allowance)
+        free = self._free_now()
+        if running and free.size < self._reserve:
+            return True
+        fallen = (self._free - free).exceeds(allowance)
         due = running and time.monotonic() > self._next
         if fallen or due or self._grown.exceeds(self._limit):
             self._free = self._free_now()
@@ -99,10 +110,16 @@ class DiskWatch:
 
     async def _measure(self) -> _Usage:
         began = time.monotonic()
-        kib, inodes = await asyncio.gather(_du(self._root, "-k"), _du(self._root, "--inodes"))
+        kib, inodes, (size, count) = await asyncio.gather(
+            _du(self._root, "-k"),
+            _du(self._root, "--inodes"),
+            asyncio.to_thread(held, self._root, self._workspace),
+        )
         ended = time.monotonic()
         self._next = ended + max(0.9, 20 * (ended - began))
-        return _Usage(math.inf if kib is None else kib << 10, math.inf if inodes is None else inodes)
+        return _Usage(
+            math.inf if kib is None else (kib << 10) + size, math.inf if inodes is None else inodes + count
+        )
 
     def _free_now(self) -> _Usage:
         stat = os.statvfs(self._root)
@@ -142,7 +159,7 @@ async def watch(
 ) -> Stop:
     """Wait until the command ended (and return "") or must be ended (and return why).
 
-    `drained` is Call.drain; `too_much` tells about the disk and is asked each second. Exceptions of both tasks
+    `drained` is Call.drain; `too_much` tells about the disk and is asked five times a second. Exceptions of both tasks
     are raised.
     """
     loop = asyncio.get_running_loop()
@@ -150,7 +167,7 @@ async def watch(
     while (left := deadline - loop.time()) > 0:
         waiting = {task for task in (ended, drained) if not task.done()}
         if waiting:
-            await asyncio.wait(waiting, timeout=min(left, 1.0), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, timeout=min(left, _LOOK_SECONDS), return_when=asyncio.FIRST_COMPLETED)
         if drained.done() and not drained.result():
             return "output"
         if ended.done():

@@ -23,23 +23,37 @@ BACKENDS = [
     pytest.param("bubblewrap", id="bubblewrap"),
     pytest.param("docker", id="docker", marks=pytest.mark.docker),
 ]
-SMALL = Policy(memory_mb=256, processes=64, file_mb=64, tmp_mb=48, home_mb=16, workspace_mb=48, flood_mb=4)
+SMALL = Policy(
+    memory_mb=256,
+    processes=64,
+    file_mb=64,
+    tmp_mb=48,
+    home_mb=16,
+    workspace_mb=48,
+    workspace_files=30_000,
+    flood_mb=4,
+)
 """Limits that a test reaches quickly."""
 
 CODE = Path(__file__).parents[1] / "sandbox"
 
 
-def make_workspace(directory: Path, files: Mapping[str, str] | None = None) -> Workspace:
-    """The workspace of a new repository with one commit."""
+CALC = {"calc.py": "def add(a, b):\n    return a - b\n"}
+
+
+def make_workspace(
+    directory: Path, files: Mapping[str, str] | None = None, *, uid: int | None = None
+) -> Workspace:
+    """The workspace of a new repository with one commit, for commands of `uid`."""
     source = directory / "repository"
     source.mkdir()
-    for name, text in (files or {"calc.py": "def add(a, b):\n    return a - b\n"}).items():
+    for name, text in (files or CALC).items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text(text)
     identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     for arguments in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "start"]):
         subprocess.run(["git", *arguments], cwd=source, check=True)
-    return Workspace.create(source, directory / "state")
+    return Workspace.create(source, directory / "state", uid=uid)
 
 
 def own_python(workspace: Workspace) -> Toolchain:
@@ -55,10 +69,15 @@ def make_sandbox(kind: str, workspace: Workspace, policy: Policy = SMALL) -> San
 
 @asynccontextmanager
 async def opened(
-    kind: str, directory: Path, policy: Policy = SMALL, files: Mapping[str, str] | None = None
+    kind: str,
+    directory: Path,
+    policy: Policy = SMALL,
+    files: Mapping[str, str] | None = None,
+    *,
+    uid: int | None = None,
 ) -> AsyncIterator[Sandbox]:
     """A started sandbox, closed at the end together with its workspace."""
-    workspace = make_workspace(directory, files)
+    workspace = make_workspace(directory, files, uid=uid)
     sandbox = make_sandbox(kind, workspace, policy)
     await sandbox.start()
     try:

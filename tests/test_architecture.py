@@ -21,6 +21,7 @@ FLOORS = {
     "coder.errors": 1,
     "coder.events": 2,
     "coder.tomlfile": 2,
+    "coder.lookup": 2,
     "coder.config": 3,
     "coder.journal": 3,
     "coder.sessions": 4,

@@ -25,6 +25,11 @@ _REDIRECT = re.compile(r"(?<![0-9&])[12]?>{1,2}(?!\s*(?:/dev/|&|/tmp/))")
 _ASSIGNMENTS = re.compile(r"^(?:\w+=\S*\s+)+")
 _DUPLICATED = re.compile(r"\d*[<>]&[\d-]|&(?=>)")
 _HERE_DOCUMENT = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?")
+_NO_MEMORY = re.compile(
+    r"MemoryError|[Cc]annot allocate memory|std::bad_alloc|[Oo]ut of memory|OutOfMemoryError"
+    r"|memory allocation of \d+ bytes failed"
+)
+"""What programs say that were refused memory: Python, libc and shells, C++, Go and JavaScript, Java, Rust."""
 _PART = 2_000
 """Characters of one simple command that are looked at."""
 Purpose = Literal["look", "edit", "check"]
@@ -51,10 +56,20 @@ class Bash:
         result = await context.sandbox.run(command, timeout=seconds, on_output=context.on_output)
         _note(command, result, context)
         shown, cut = of_result(result)
-        text = "\n".join(
-            part for part in (shown.rstrip(), *_remarks(result, seconds, bool(shown.strip()))) if part
-        )
+        remarks = [*_remarks(result, seconds, bool(shown.strip())), _memory(result, shown, context)]
+        text = "\n".join(part for part in (shown.rstrip(), *remarks) if part)
         return ToolResult(text, ok=result.ok, exit=result.exit, truncated=cut)
+
+
+def _memory(result: Result, shown: str, context: Context) -> str:
+    """A guess, where memory is limited for each process alone: nobody counts how often that limit refused some.
+
+    For the model to read and for nothing else: a program can print these words for other reasons.
+    """
+    if not result.exit or result.oom or result.killed or result.timed_out or not _NO_MEMORY.search(shown):
+        return ""
+    limit = next((item for item in context.sandbox.guarantees() if item.name == "memory"), None)
+    return f"[perhaps its limit: {limit.how.partition(';')[0]}]" if limit and not limit.enforced else ""
 
 
 def purpose(command: str) -> Purpose:

@@ -20,6 +20,7 @@ from coder.model.roles import Levels, connect_role
 from coder.workflows.deliver import deliver, keep
 from coder.workflows.fix import Fix
 from coder.workflows.judge import Judge
+from coder.workflows.leftovers import sweep
 from coder.workflows.request import Request
 from coder.workflows.site import Site
 from sandbox.errors import FileRefused, SandboxError
@@ -105,6 +106,9 @@ class Run:
         request, config = self._request, self._request.config
         repository = await asyncio.to_thread(find_repository, request.directory)
         await self._emit(_started(request, repository))
+        swept = await asyncio.to_thread(sweep, request.state.parent)
+        for note in swept.said:
+            await self._emit(events.Warning(text=note))
         connected = await connect_role(config, ENGINEER, on_wait=self._waiting)
         endpoint, profile, self._levels = connected.endpoint, connected.profile, connected.levels
         strategy = profile.strategy if config.strategy == "auto" else config.strategy
@@ -121,6 +125,8 @@ class Run:
             )
         )
         self._site = Site(repository, request.state, config, on_attempt=self._attempted)
+        if swept.dead:
+            self._site.reap_beside()
         self._judge = Judge(request, self._site, self._emit)
         model = ModelClient(endpoint, profile, facts=connected.facts)
         fix = Fix(

@@ -8,7 +8,7 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from coder.config import PROJECT_FILE, Config
 from coder.environment import Found
 from coder.errors import NoSandbox, UsageError
 from coder.events import Emit
+from coder.workflows.leftovers import OWNER
 from sandbox.base import Policy, Sandbox
 from sandbox.container import reap_containers
 from sandbox.errors import SandboxError
 from sandbox.network import Attempt, Network
 from sandbox.nothing import Nothing
-from sandbox.owner import is_gone, me
+from sandbox.owner import me
 from sandbox.repository import Repository
 from sandbox.toolchain import Toolchain, detect
 from sandbox.walking import remove_tree
@@ -33,21 +34,6 @@ from sandbox.workspace import Workspace
 
 BREATH = 1.0
 """Seconds that a run has to itself before its sandbox is examined: both want the processors."""
-OWNER = "owner"
-"""The file that names the process whose copies lie beside it."""
-
-
-def sweep(runs: Path) -> int:
-    """Remove the copies that killed runs left among `runs`; how many there were. Journals and patches stay."""
-    found = 0
-    for owner in runs.glob(f"*/{OWNER}"):
-        with contextlib.suppress(OSError):
-            if is_gone(owner.read_text()):
-                for copy in _copies(owner.parent):
-                    remove_tree(copy)
-                owner.unlink()
-                found += 1
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +56,6 @@ def _advice(copied: _Copied, sandbox: str, *, named_image: bool) -> str:
         f"{plan.recipe.source} declares dependencies, and none are set up: "
         "if tests cannot import what they need, `coder init` sets them up once"
     )
-
-
-def _copies(state: Path) -> Iterator[Path]:
-    for pattern in ("workspace", "shadow.git", "rules", "clean-*", "scratch-*", "seccomp-*", "door-*"):
-        yield from state.glob(pattern)
 
 
 class Site:
@@ -165,6 +146,10 @@ class Site:
         """The same for the evidence: of the sandbox that the model worked in; None when there was none."""
         return self._promised
 
+    def reap_beside(self) -> None:
+        """Remove the containers of dead runs, whatever sandbox this one has."""
+        self._reaping = asyncio.create_task(reap_containers())
+
     def examine_beside(self, sandbox: Sandbox, emit: Emit) -> None:
         """Find out beside the run what sandboxes like this one really enforce, where that is not known yet."""
         if self._examining is None:
@@ -199,13 +184,13 @@ class Site:
         state = self.state / f"clean-{next(self._numbers)}"
         base = await asyncio.to_thread(workspace.tree_files, workspace.base)
         overlay = {path: base.get(path) for path in restore}
-        copy = await self._stoppable(workspace.fresh, state, tree or workspace.base, overlay=overlay)
         try:
+            copy = await self._stoppable(workspace.fresh, state, tree or workspace.base, overlay=overlay)
             sandbox, _ = await self._open(copy)
             yield sandbox
             await sandbox.close()
         finally:
-            await asyncio.to_thread(copy.close)
+            await asyncio.to_thread(remove_tree, state)
 
     async def close(self) -> None:
         """Ends every sandbox and removes every copy. Safe to call twice."""
@@ -222,10 +207,10 @@ class Site:
         self._sandboxes.clear()
         if self._network is not None:
             await self._network.close()
-        with contextlib.suppress(FileNotFoundError):
-            (self.state / OWNER).unlink()
         if self.ready:
             await asyncio.to_thread((await self._copying()).workspace.close)
+        with contextlib.suppress(FileNotFoundError):
+            (self.state / OWNER).unlink()  # last: what a kill leaves until then is found by it
 
     async def _copying(self) -> _Copied:
         """The one copying, begun when it is first asked for."""
@@ -234,9 +219,6 @@ class Site:
         return await asyncio.shield(self._made)
 
     async def _copy(self) -> _Copied:
-        if await asyncio.to_thread(sweep, self.state.parent):
-            # whatever this run will use: a dead one may have had a container
-            self._reaping = asyncio.create_task(reap_containers())
         try:
             self.state.mkdir(parents=True, exist_ok=True)
             (self.state / OWNER).write_text(me())

@@ -14,7 +14,7 @@ from sandbox import hostfiles
 from sandbox.base import WORKDIR, Result, Sandbox
 from sandbox.environments import certificates
 from sandbox.environments.basis import Basis, find_basis
-from sandbox.environments.job import Job, SetupFailed, policy
+from sandbox.environments.job import DIRECTORY_FILES, Job, SetupFailed, policy
 from sandbox.environments.recipe import PLACE, Environment
 from sandbox.environments.store import Kept, Making, size_of
 from sandbox.environments.transcript import Transcript
@@ -65,7 +65,7 @@ class Attempt:
         job, recipe = self._job, self._job.recipe
         self._prepare(making.directory)
         if recipe.steps:
-            watch = DiskWatch(making.directory, job.directory_mb)
+            watch = DiskWatch(making.directory, job.directory_mb, DIRECTORY_FILES)
             await watch.start()
             async with self._opened(self._environment(making, name)) as sandbox:
                 for step in recipe.steps:

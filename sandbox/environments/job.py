@@ -17,12 +17,14 @@ from sandbox.workspace import Workspace
 if TYPE_CHECKING:
     from sandbox.network import Network
 
-__all__ = ["DIRECTORY_MB", "SECONDS", "Job", "SetupFailed", "policy"]
+__all__ = ["DIRECTORY_FILES", "DIRECTORY_MB", "SECONDS", "Job", "SetupFailed", "policy"]
 
 SECONDS = 1800.0
 """How long a whole set-up may take."""
 DIRECTORY_MB = 20 * 1024
 """How large an environment may get."""
+DIRECTORY_FILES = 1_000_000
+"""How many files and directories it may have: packages have more than a workspace."""
 
 
 class SetupFailed(SandboxError):

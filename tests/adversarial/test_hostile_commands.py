@@ -7,34 +7,16 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from sandbox.base import Sandbox
-from tests.sandboxes import BACKENDS, SMALL, opened, own_python, sleepers, text
+from tests.sandboxes import SMALL, own_python, sleepers, text
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=BACKENDS)
-async def box(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Sandbox]:
-    """One sandbox takes all the attacks: what one of them spoils, the next test finds."""
-    async with opened(request.param, tmp_path_factory.mktemp("box")) as sandbox:
-        yield sandbox
-
-
-@pytest_asyncio.fixture(loop_scope="module", autouse=True)
-async def _still_works(box: Sandbox) -> AsyncIterator[None]:
-    yield
-    after = await box.run("cat calc.py && echo x > /tmp/x && ps -e -o comm= | sort | uniq -c", timeout=20)
-    assert after.ok, text(after)
-    assert len(text(after).splitlines()) < 14, "processes were left behind"
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("still_works")]
 
 
 async def python(box: Sandbox, code: str, timeout: float = 20) -> str:

@@ -106,3 +106,15 @@ def test_an_owner_is_gone_only_when_that_is_certain() -> None:
     for unknown in ("", "nonsense", f"other.{namespace}.1.1", f"{boot}.1.1.1", f"{boot}.{namespace}.x.1"):
         assert not owner.is_gone(unknown)
     assert os.getpid() == int(pid)
+
+
+def test_nobody_survives_a_restart_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owner, "_machine", lambda: "here")
+    boot, namespace, _, _ = owner.me().split(".")
+    before = "here_00000000-0000-4000-8000-000000000000"
+    assert owner.is_gone(f"{before}.{namespace}.1.1")
+    assert owner.is_gone(f"{before}.7.1.1")
+    assert not owner.is_gone(f"{boot}.7.1.1"), "another process namespace of this boot"
+    assert not owner.is_gone(before.replace("here", "elsewhere") + f".{namespace}.1.1")
+    monkeypatch.setattr(owner, "_machine", lambda: "")
+    assert not owner.is_gone(f"_00000000-0000-4000-8000-000000000000.{namespace}.1.1")

@@ -290,6 +290,7 @@ def test_counts_as_git_does_whatever_the_names(files: dict[str, bytes]) -> None:
         ".vscode/tasks.json",
         ".VSCode/tasks.json",
         "AGENTS.md",
+        ".coder.toml",
         "sub/CLAUDE.md",
         ".coder/config.toml",
         ".cursor/rules/x",

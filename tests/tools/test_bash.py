@@ -123,3 +123,20 @@ async def test_running_a_program_counts_as_a_check_and_editing_by_command_as_an_
     assert context.edits_since_check == 1
     await run(toolbox, context, "python3 a.py")
     assert (context.edits, context.edits_since_check) == (1, 0)
+
+
+async def test_a_limit_of_each_process_is_named_as_the_likely_reason(
+    toolbox: Toolbox, attempt: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine where this user may make no control group."""
+    monkeypatch.setattr("sandbox.cgroups.create", lambda policy: None)
+    context = await attempt({"a.py": ""})
+    too_much = await run(toolbox, context, "python3 -c 'bytearray(2 << 30)'")
+    assert too_much.text.splitlines()[-2:] == [
+        "[exit status 1]",
+        "[perhaps its limit: 1024 MB for each process (RLIMIT_DATA)]",
+    ]
+    ordinary = await run(toolbox, context, "python3 -c '1 / 0'")
+    assert ordinary.text.splitlines()[-1] == "[exit status 1]"
+    handled = await run(toolbox, context, "echo MemoryError")
+    assert handled.text == "MemoryError"

@@ -13,7 +13,8 @@ import pytest
 from coder.config import Config
 from coder.errors import NoSandbox
 from coder.events import Event
-from coder.workflows.site import OWNER, Site, sweep
+from coder.workflows.leftovers import OWNER, sweep
+from coder.workflows.site import Site
 from sandbox.container import reap_containers
 from sandbox.errors import SandboxError
 from sandbox.owner import me
@@ -33,6 +34,7 @@ def run_folder(runs: Path, name: str, owner: str) -> Path:
         (folder / copy / "deep" / "file").write_text("x")
     (folder / "journal.jsonl").write_text("{}\n")
     (folder / OWNER).write_text(owner)
+    (folder / ".patch.diff.77").write_text("half a patch")
     return folder
 
 
@@ -44,13 +46,13 @@ def dead_owner() -> str:
 
 def test_the_copies_of_a_dead_process_go_and_its_journal_stays(tmp_path: Path) -> None:
     folder = run_folder(tmp_path, "dead", dead_owner())
-    assert sweep(tmp_path) == 1
+    assert sweep(tmp_path).dead == 1
     assert [path.name for path in folder.iterdir()] == ["journal.jsonl"]
 
 
 def test_a_living_run_is_left_alone(tmp_path: Path) -> None:
     folder = run_folder(tmp_path, "alive", me())
-    assert sweep(tmp_path) == 0
+    assert sweep(tmp_path).dead == 0
     assert (folder / "workspace" / "deep" / "file").exists()
 
 
