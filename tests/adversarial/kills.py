@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandbox.engine import DEFAULT_HOST
+from sandbox.addresses import DEFAULT_HOST
 from tests.adversarial.cutting import Cutter
 from tests.conftest import IMAGE
 from tests.e2e.conftest import git, tree
