@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from coder.tui.plate import BAD, CARE, DIM, GOOD, PLAIN, STRONG, Plate, Row, cut
+from coder.tui.plate import BAD, CARE, DIM, GOOD, PLAIN, STRONG, Piece, Plate, Row, cut, width_of, wrapped
 from coder.workflows.port import ApprovalRequest
 from sandbox.text import clean_text
 
@@ -24,12 +24,13 @@ class ApprovalPanel(Plate):
         self.plan = False
         self.waiting = 0
         self._body: list[Row] = []
+        self._width = 0
         self._top = 0
 
     def open(self, request: ApprovalRequest, *, plan: bool = False, waiting: int = 0) -> None:
         """Show `request`; `waiting` counts those behind it."""
         self.request, self.plan, self.waiting, self._top = request, plan, waiting, 0
-        self._body = body_rows(request)
+        self._width = 0
         self.draw()
 
     def close(self) -> None:
@@ -44,6 +45,8 @@ class ApprovalPanel(Plate):
         if self.request is None:
             return
         width, room = self.app.size.width, self._room()
+        if width != self._width:
+            self._width, self._body = width, body_rows(self.request, width)
         shown = self._body[self._top : self._top + room]
         below = len(self._body) - self._top - len(shown)
         rows = [*head_rows(self.request, width, plan=self.plan, waiting=self.waiting), *shown]
@@ -65,32 +68,46 @@ def head_rows(request: ApprovalRequest, width: int, *, plan: bool, waiting: int)
     return [*rows, [(cut(f"   {text}", width), CARE)]] if text else rows
 
 
-def body_rows(request: ApprovalRequest) -> list[Row]:
-    """The command, the diff, or the arguments: whole, for what is not shown was not approved."""
-    if request.diff:
-        what = [[(f"   {clean_text(request.what)}", PLAIN)]] if request.what else []
-        return [*what, *(_diff_row(line) for line in _lines(request.diff))]
+def body_rows(request: ApprovalRequest, width: int) -> list[Row]:
+    """The command, the diff, or the arguments, whole: long lines go on below, for nobody can allow what is hidden."""
     text = request.what or json.dumps(request.arguments, ensure_ascii=False, indent=1)
-    return [[("   ", PLAIN), (line, PLAIN)] for line in _lines(text)]
+    rows = [_row(part, PLAIN) for line in _lines(text) for part in _parts(line, width)]
+    diff = _lines(request.diff) if request.diff else []
+    return [*rows, *(_row(part, _diff_style(line)) for line in diff for part in _parts(line, width))]
 
 
 def answer_rows(request: ApprovalRequest, width: int, *, plan: bool) -> list[Row]:
     """The numbered answers, one below the other where it is narrow."""
-    answers = [("1 y", "carry it out"), ("e", "edit it")] if plan else [("1 y", "once"), ("2 a", "this session")]
+    answers = _plan_answers() if plan else [("1 y", "once"), ("2 a", _session(request))]
     if not plan and request.prefix:
         answers.append(("3 p", f"every {cut(clean_text(request.prefix), 24)} …"))
     answers += [("4 n", "no, and say why"), ("Esc", "no, and stop")]
-    rows: list[list[tuple[str, str]]] = [[(" ", PLAIN)]]
+    if width < NARROW:
+        return [[(f" {keys:<4}", STRONG), (text, PLAIN)] for keys, text in answers]
+    rows: list[list[Piece]] = [[]]
     for keys, text in answers:
-        if width < NARROW:
-            rows.append([(f" {keys:<4}", STRONG), (text, PLAIN)])
-        else:
-            rows[0] += [(f" {keys} ", STRONG), (f"{text}  ", PLAIN)]
-    return [row for row in rows if len(row) > 1]
+        pieces = [(f" {keys} ", STRONG), (f"{text}  ", PLAIN)]
+        if sum(width_of(part) for part, _ in [*rows[-1], *pieces]) > width:
+            rows.append([])
+        rows[-1] += pieces
+    return list(rows)
+
+
+def _plan_answers() -> list[tuple[str, str]]:
+    return [("1 y", "carry it out"), ("2 a", "carry it out, asking"), ("e", "edit it")]
+
+
+def _session(request: ApprovalRequest) -> str:
+    covered = cut(clean_text(" ".join(request.session.split())), 32)
+    return f"this session: {covered}" if covered else "this session"
 
 
 def _verb(tool: str) -> str:
-    verbs = {"bash": "run this command", "str_replace_editor": "change this file", "run_tests": "run these tests"}
+    verbs = {
+        "bash": "run this command",
+        "str_replace_editor": "change this file",
+        "run_tests": "run these tests",
+    }
     return verbs.get(tool, f"use {clean_text(tool)}")
 
 
@@ -100,7 +117,16 @@ def _lines(text: str) -> list[str]:
     return [*lines[:MAX_LINES], f"… {left} more lines"] if left > 0 else lines
 
 
-def _diff_row(line: str) -> Row:
-    head = line.startswith(("+++", "---", "@@"))
-    style = DIM if head else GOOD if line.startswith("+") else BAD if line.startswith("-") else PLAIN
-    return [("   ", PLAIN), (line, style)]
+def _parts(line: str, width: int) -> list[str]:
+    first, *rest = wrapped(line, width - 6)
+    return [f"   {first}", *(f" ↪ {part}" for part in rest)]
+
+
+def _row(text: str, style: str) -> Row:
+    return [(text, style)]
+
+
+def _diff_style(line: str) -> str:
+    if line.startswith(("+++", "---", "@@")):
+        return DIM
+    return GOOD if line.startswith("+") else BAD if line.startswith("-") else PLAIN

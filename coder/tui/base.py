@@ -44,12 +44,14 @@ class Base(App[int], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False
     CSS_PATH = "app.tcss"
 
-    def __init__(self, connect: Connect, settings: Settings, *, task: str = "", mode: Mode = Mode.AUTO) -> None:
+    def __init__(
+        self, connect: Connect, settings: Settings, *, task: str = "", mode: Mode = Mode.AUTO
+    ) -> None:
         super().__init__()
         self.settings = settings
-        self.task = task
+        self.first_task = task
         self.mode = mode
-        self.keymap = Keymap(settings.keys)
+        self.key_table = Keymap(settings.keys)
         self.figures = Figures()
         self.history = History(settings.state / "history.jsonl")
         self.draft = Draft(settings.folder)
@@ -67,7 +69,7 @@ class Base(App[int], inherit_bindings=False):
         self.away = False
         """Whether the terminal is lent to another program."""
         self._flash: Timer | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._spawned: set[asyncio.Task[Any]] = set()
 
     def take(self, event: Any) -> None:
         """An event of the work."""
@@ -104,8 +106,8 @@ class Base(App[int], inherit_bindings=False):
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something beside the keys."""
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
 
     def choose(self, choice: Choice) -> None:
         """Put a list where the composer is."""

@@ -11,8 +11,11 @@ from textual.widgets import TextArea
 
 from sandbox.text import clean_text
 
-FOLD_LINES, FOLD_CHARACTERS = 10, 1000
-"""A paste of more than that becomes a chip."""
+FOLD_PASTE = (10, 1000)
+"""A paste of more lines or characters than that becomes a chip."""
+
+FOLD_TEXT = (200, 20_000)
+"""The same for a text that comes back: a draft, an earlier text, one from the editor."""
 
 _WORD = re.compile(r"(?:^|(?<=\s))([@/]\S*)$")
 
@@ -54,13 +57,13 @@ class Composer(TextArea):
         self._folded.clear()
         self.load_text("")
         if text:
-            self.paste(text)
+            self.paste(text, FOLD_TEXT)
 
-    def paste(self, text: str) -> None:
-        """Insert `text`, folded when it is long. What could steer a terminal or hide is made visible."""
+    def paste(self, text: str, fold: tuple[int, int] = FOLD_PASTE) -> None:
+        """Insert `text`, folded when it is longer than `fold`. What could steer a terminal or hide is made visible."""
         text = clean_text(text.replace("\r\n", "\n").replace("\r", "\n"))
         lines = text.count("\n") + 1
-        if lines > FOLD_LINES or len(text) > FOLD_CHARACTERS:
+        if lines > fold[0] or len(text) > fold[1]:
             chip = f"[pasted {len(self._folded) + 1}: {lines} lines, {len(text)} characters]"
             self._folded[chip] = text
             text = chip

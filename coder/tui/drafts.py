@@ -51,6 +51,15 @@ class Draft:
     def __init__(self, folder: Path) -> None:
         self._path = folder / DRAFT_FILE
 
+    def move(self, folder: Path) -> None:
+        """Keep it in another folder from now on."""
+        if (path := folder / DRAFT_FILE) != self._path:
+            text = self.load()
+            self.save("")
+            self._path = path
+            if text:
+                self.save(text)
+
     def load(self) -> str:
         try:
             with self._path.open("rb") as file:

@@ -59,3 +59,10 @@ def cut(text: str, cells: int) -> str:
     if width_of(text) <= cells:
         return text
     return set_cell_size(text, cells - 1).rstrip() + "…" if cells > 0 else ""
+
+
+def wrapped(text: str, cells: int) -> list[str]:
+    """`text` in lines of at most `cells` cells, broken anywhere: nothing is left out."""
+    from rich.cells import chop_cells
+
+    return chop_cells(text, max(8, cells)) or [""]

@@ -1,0 +1,257 @@
+"""The window: one screen of few parts. Keys go through one table, events to the parts that show them."""
+
+from __future__ import annotations
+
+import gc
+import time
+from typing import Any
+
+from textual import events as ui
+from textual.app import ComposeResult
+from textual.timer import Timer
+from textual.widgets import TextArea
+
+from coder import events
+from coder.tui.asking import Asking
+from coder.tui.keymap import APPROVAL, BLOCKS, COMPOSER, PICKER, PROMPT
+from coder.tui.link import Opened
+from coder.tui.listing import Listing
+from coder.tui.plate import BAD, Plate
+from coder.tui.status import NARROW, status_row, title_row
+from coder.tui.view import TranscriptView
+from coder.tui.viewing import Viewing
+from coder.tui.writing import DRAFT_SECONDS, Writing
+from coder.workflows.port import Mode
+from sandbox.text import clean_text
+
+NOTIFY_SECONDS = 10.0
+"""Nobody who used a key so recently needs to be called."""
+
+SMALLEST = (30, 8)
+"""Columns and rows below which nothing but a line is shown."""
+
+
+class Window(Writing, Asking, Listing, Viewing):
+    """Shows a session and takes what its user wants."""
+
+    _ticking: Timer | None = None
+    _saving: Timer | None = None
+    _focused = True
+
+    def compose(self) -> ComposeResult:
+        yield self.title_line
+        yield self.transcript
+        yield self.notice
+        yield self.queue_line
+        yield self.menu
+        yield self.composer
+        yield self.approval
+        yield self.picker
+        yield self.asker
+        yield self.status
+        yield Plate("small")
+
+    def on_mount(self) -> None:
+        if self.settings.theme in self.available_themes:
+            self.theme = self.settings.theme
+        self.begin_writing()
+        self.begin_asking()
+        self.composer.focus()
+        self.draw_status()
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        """After the first paint: what is heavy begins."""
+        gc.freeze()
+        gc.enable()
+        self.link.open()
+        if self.first_task:
+            self._sent(self.first_task)
+            self.dispatch(self.first_task)
+
+    @property
+    def context(self) -> str:
+        """Where the next key goes."""
+        if self.picker.display:
+            return PICKER
+        if self.asker.display:
+            return PROMPT
+        if self.takes_answers:
+            return APPROVAL
+        return BLOCKS if self.focused is self.transcript else COMPOSER
+
+    async def on_event(self, event: ui.Event) -> None:
+        if isinstance(event, ui.Key) and not event.is_forwarded and self._press(event):
+            return
+        if isinstance(event, ui.Paste) and not event.is_forwarded:
+            self._paste(event.text)
+            return
+        await super().on_event(event)
+
+    def _press(self, event: ui.Key) -> bool:
+        """Whether the key was ours."""
+        context = self.context
+        self.last_key = time.monotonic()
+        if self.editing_plan and context == COMPOSER and self._press_in_plan(event.key):
+            return True
+        id_ = self.key_table.find(context, event.key, event.character)
+        if id_ and getattr(self, f"do_{id_}")() is not False:
+            return True
+        if context in (PICKER, PROMPT):
+            (self.picker if context == PICKER else self.asker).press(event.key, event.character)
+            return True
+        return context == APPROVAL or self._back_to_writing(context, event)
+
+    def _back_to_writing(self, context: str, event: ui.Key) -> bool:
+        """Text that is typed goes into the composer, wherever the focus is and whatever hides it."""
+        hidden = not self.composer.display
+        if (context == BLOCKS or hidden) and event.character and event.is_printable:
+            if context == BLOCKS:
+                self.do_blocks_leave()
+            self.composer.insert(event.character)
+            return True
+        return hidden
+
+    def _press_in_plan(self, key: str) -> bool:
+        if key in self.key_table.keys("send"):
+            plan = self.composer.whole.strip()
+            self._sent(plan)
+            self.carry_out_edited(plan)
+            return True
+        if key in self.key_table.keys("interrupt"):
+            self.leave_edited()
+            return True
+        return False
+
+    def _paste(self, text: str) -> None:
+        self.last_key = time.monotonic()
+        context = self.context
+        if context == PICKER:
+            self.picker.paste(text)
+        elif context == PROMPT:
+            self.asker.paste(text)
+        elif context != APPROVAL:
+            self.composer.paste(text)
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        del event
+        self.written()
+        if self._saving is not None:
+            self._saving.stop()
+        self._saving = self.set_timer(DRAFT_SECONDS, lambda: self.draft.save(self.composer.whole))
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._redraw)
+
+    def _redraw(self) -> None:
+        """Everything whose lines depend on the width."""
+        width, height = self.size
+        small = width < SMALLEST[0] or height < SMALLEST[1]
+        self.screen.set_class(small, "-small")
+        self.screen.set_class(width < NARROW, "-narrow")
+        self.query_one("#small", Plate).show([[("coder needs more room", BAD)]] if small else [])
+        for part in (self.approval, self.picker, self.asker):
+            part.draw()
+        self.arrange()
+        self.draw_queue()
+        self.draw_status()
+
+    def take(self, event: Any) -> None:
+        self.figures.take(event)
+        self.transcript.take(event)
+        match event:
+            case events.ApprovalRequested():
+                self.requested(event)
+                self._call_back("something waits for your word")
+            case events.ApprovalResolved():
+                self.resolved(event.id)
+            case events.PlanProposed():
+                self.proposed(event)
+                self._call_back("a plan waits for your word")
+            case events.ModeChanged():
+                self.mode = Mode(event.mode)
+            case events.Queued():
+                self.draw_queue()
+            case events.RunStarted():
+                self._tick(True)
+            case events.RunFinished():
+                self._finished(event)
+            case events.Checkpoint() | events.Rewound() | events.Undone():
+                self.forget_files()
+            case _:
+                pass
+        if not isinstance(event, events.LOSSY):
+            self.draw_status()
+
+    def opened(self, opened: Opened) -> None:
+        port = opened.port
+        self.nothing_asked()
+        self.forget_files()
+        self.figures = type(self.figures)()
+        for event in opened.past:
+            self.figures.take(event)
+        self.transcript.load(opened.past)
+        self.figures.running = port.busy
+        if opened.past:
+            self.mode = port.mode
+        else:
+            port.set_mode(self.mode)
+        self.draft.move(opened.folder)
+        self.draw_notice()
+        self.draw_queue()
+        self.draw_status()
+
+    def _finished(self, event: events.RunFinished) -> None:
+        self._tick(False)
+        self.draw_queue()
+        self._call_back(f"{event.status}")
+
+    def draw_status(self) -> None:
+        width = self.size.width
+        if not width:
+            return
+        self.status.show([status_row(self.figures, self.mode, width, time.time())])
+        self.title_line.show([] if width < NARROW else [title_row(self.figures, width)])
+
+    def _tick(self, running: bool) -> None:
+        """The clock of the status line stands still when nothing runs."""
+        if self._ticking is not None:
+            self._ticking.stop()
+        self._ticking = self.set_interval(1.0, self.draw_status) if running else None
+
+    def on_app_blur(self) -> None:
+        self._focused = False
+
+    def on_app_focus(self) -> None:
+        self._focused = True
+        self._title("")
+
+    def _call_back(self, why: str) -> None:
+        """Ring for a user who looks elsewhere, and has for a while."""
+        if self._focused or self.unused_for() < NOTIFY_SECONDS:
+            return
+        self.bell()
+        self.send_to_terminal(f"\x1b]9;coder: {_harmless(why)}\x07")
+        self._title(why)
+
+    def _title(self, why: str) -> None:
+        words = filter(None, ["coder", _harmless(self.figures.place), _harmless(why)])
+        self.send_to_terminal(f"\x1b]2;{' · '.join(words)}\x07")
+
+    def on_transcript_view_copied(self, message: TranscriptView.Copied) -> None:
+        self.copy(message.text, message.what)
+
+    def on_transcript_view_moved(self, message: TranscriptView.Moved) -> None:
+        del message
+        if self._flash is None or not self.notice.rows:
+            self.draw_notice()
+
+    async def leave(self) -> None:
+        """After the window is closed: keep what was not sent, and end the work in good order."""
+        self.draft.save(self.composer.whole)
+        await self.link.close()
+
+
+def _harmless(text: str) -> str:
+    """Text for the terminal's title or a notification: short, and nothing in it can end the sequence."""
+    return clean_text(text).replace("\n", " ")[:60]
