@@ -26,6 +26,7 @@ FLOORS = {
     "coder.model": 4,
     "coder.agent": 5,
     "coder.workflows": 6,
+    "coder.transcript": 6,
     "coder.doctor": 7,
     "coder.headless": 7,
     "coder.show": 8,
