@@ -155,7 +155,7 @@ def test_a_call_shows_the_last_lines_while_it_runs() -> None:
     for number in range(50):
         model.take(events.ToolOutput(call="1", text=f"line {number}\n"))
     assert drawn(model).split() == [
-        *"● bash make │".split(),
+        *["●", "bash", "make", "│"],
         *" │ ".join(f"line {n}" for n in range(45, 50)).split(),
     ]
 
