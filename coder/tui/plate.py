@@ -1,0 +1,61 @@
+"""The window's small parts draw themselves: a widget is some lines of styled pieces, never markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from textual.content import Content
+from textual.widget import Widget
+
+Piece = tuple[str, str]
+"""Text and its style (a theme's variable or a Textual style; empty is plain). The text must be clean."""
+Row = Sequence[Piece]
+
+PLAIN, DIM, STRONG, GOOD, BAD, CARE, PICKED = (
+    "",
+    "$text-muted",
+    "bold",
+    "$text-success",
+    "$text-error bold",
+    "$text-warning",
+    "reverse",
+)
+
+
+class Plate(Widget):
+    """Shows rows. One without rows takes no room."""
+
+    def __init__(self, id_: str) -> None:
+        super().__init__(id=id_)
+        self.rows: list[Row] = []
+        self._content = Content()
+        self.display = False
+
+    def show(self, rows: Iterable[Row]) -> None:
+        rows = list(rows)
+        if rows == self.rows:
+            return
+        grown = len(rows) != len(self.rows)
+        self.rows = rows
+        self._content = Content("\n").join([Content.assemble(*row) for row in rows])
+        self.display = bool(rows)
+        self.refresh(layout=grown)
+
+    def render(self) -> Content:
+        return self._content
+
+
+def width_of(text: str) -> int:
+    """Cells that `text` takes in a terminal."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def cut(text: str, cells: int) -> str:
+    """`text` in at most `cells` cells, with an ellipsis where it was longer."""
+    from rich.cells import set_cell_size
+
+    if width_of(text) <= cells:
+        return text
+    return set_cell_size(text, cells - 1).rstrip() + "…" if cells > 0 else ""
