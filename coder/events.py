@@ -13,43 +13,25 @@ from typing import Any
 
 import msgspec
 
-VERSION = 1
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
-    """`t` is seconds since the epoch; `span` names the part of the run; `parent` is the span around it."""
-
-    v: int = VERSION
-    seq: int = 0
-    t: float = 0.0
-    run: str = ""
-    span: str = ""
-    parent: str = ""
-
-
-class Call(msgspec.Struct, frozen=True):
-    """A tool call as the model asked for it."""
-
-    id: str
-    name: str
-    arguments: dict[str, Any]
-
-
-class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens as the server counted them (thinking is part of completion, cached of prompt). `thinking_cuts` counts
-    the thoughts that were ended at their budget on our side."""
-
-    requests: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    thinking_tokens: int = 0
-    tool_calls: int = 0
-    turns: int = 0
-    thinking_cuts: int = 0
-
-    def __add__(self, other: Spent) -> Spent:
-        return Spent(*(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__))
+from coder.envelope import VERSION as VERSION
+from coder.envelope import Call as Call
+from coder.envelope import Event as Event
+from coder.envelope import Spent as Spent
+from coder.session_events import Applied as Applied
+from coder.session_events import ApprovalRequested as ApprovalRequested
+from coder.session_events import ApprovalResolved as ApprovalResolved
+from coder.session_events import ConversationStarted as ConversationStarted
+from coder.session_events import Forked as Forked
+from coder.session_events import ModeChanged as ModeChanged
+from coder.session_events import PlanProposed as PlanProposed
+from coder.session_events import Queued as Queued
+from coder.session_events import Renamed as Renamed
+from coder.session_events import Restarted as Restarted
+from coder.session_events import Rewound as Rewound
+from coder.session_events import ThinkingChanged as ThinkingChanged
+from coder.session_events import Told as Told
+from coder.session_events import Undone as Undone
+from coder.session_events import UserMessage as UserMessage
 
 
 class RunStarted(Event, frozen=True, tag=True):
@@ -71,126 +53,7 @@ class Prepared(Event, frozen=True, tag=True):
     why: str = ""
     thinking: str = ""
     context_length: int | None = None
-    guarantees: dict[str, bool] = {}
-
-
-class ConversationStarted(Event, frozen=True, tag=True):
-    """A conversation begins with this system message."""
-
-    system: str
-
-
-class UserMessage(Event, frozen=True, tag=True):
-    """What the model was sent as the user's word. `typed` is what the user wrote, where that is not the same;
-    `tree` the snapshot of the files at that moment, empty for the untouched copy. A `steer` came while the model
-    worked: it was delivered inside a `Told`."""
-
-    text: str
-    typed: str = ""
-    tree: str = ""
-    steer: bool = False
-
-
-class Told(Event, frozen=True, tag=True):
-    """What the model was really told: instead of the result of `call`, or, without one, as a user's message."""
-
-    text: str
-    call: str = ""
-
-
-class Restarted(Event, frozen=True, tag=True):
-    """The conversation goes on from its first `messages` messages: the model had gone in circles."""
-
-    messages: int
-    reason: str = ""
-
-
-class Queued(Event, frozen=True, tag=True):
-    """What waits for the model after each change, oldest first: `steer` for the next tool's end, `held` for the
-    end of the task."""
-
-    steer: tuple[str, ...] = ()
-    held: tuple[str, ...] = ()
-
-
-class ModeChanged(Event, frozen=True, tag=True):
-    """What may be done without asking from now on: plan, ask, edits or auto."""
-
-    mode: str
-
-
-class ThinkingChanged(Event, frozen=True, tag=True):
-    """How much may be thought from the next task on: off, low, full or tokens."""
-
-    level: str
-
-
-class ApprovalRequested(Event, frozen=True, tag=True):
-    """A call waits for the user. `what` is the command or path, `why` the reason for asking, `diff` what an edit
-    would change; `prefix` a rule that would fit (empty: none can), `session` what an answer for the session covers."""
-
-    id: str
-    call: str
-    tool: str
-    arguments: dict[str, Any] = {}
-    what: str = ""
-    cwd: str = ""
-    why: str = ""
-    diff: str = ""
-    prefix: str = ""
-    session: str = ""
-
-
-class ApprovalResolved(Event, frozen=True, tag=True):
-    """`answer` is once, session, prefix, no, mode (a change of mode answered) or interrupted; `text` the rule or
-    the reason."""
-
-    id: str
-    answer: str
-    text: str = ""
-
-
-class PlanProposed(Event, frozen=True, tag=True):
-    """The end of planning: the user may edit this and have it carried out."""
-
-    text: str
-    steps: tuple[str, ...] = ()
-
-
-class Rewound(Event, frozen=True, tag=True):
-    """Conversation and files are as they were before the user's message number `index`: the first `messages`
-    messages, and the snapshot `tree`. `text` is that message, for the composer."""
-
-    index: int
-    messages: int
-    tree: str = ""
-    text: str = ""
-    paths: tuple[str, ...] = ()
-
-
-class Undone(Event, frozen=True, tag=True):
-    """The files alone went back to `tree`, or forward `again`."""
-
-    tree: str
-    paths: tuple[str, ...] = ()
-    again: bool = False
-
-
-class Applied(Event, frozen=True, tag=True):
-    """The change is in the user's own files now."""
-
-    tree: str
-    paths: tuple[str, ...] = ()
-
-
-class Renamed(Event, frozen=True, tag=True):
-    title: str
-
-
-class Forked(Event, frozen=True, tag=True):
-    """All before this was copied from the run `origin`."""
-
-    origin: str
+    guarantees: dict[str, bool] = msgspec.field(default_factory=dict)
 
 
 class TurnStarted(Event, frozen=True, tag=True):
@@ -225,7 +88,7 @@ class AssistantMessage(Event, frozen=True, tag=True):
 class ToolStarted(Event, frozen=True, tag=True):
     call: str
     name: str
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class ToolOutput(Event, frozen=True, tag=True):
@@ -320,10 +183,10 @@ class RunFinished(Event, frozen=True, tag=True):
     exit: int
     patch: str = ""
     summary: str = ""
-    evidence: dict[str, Any] = {}
+    evidence: dict[str, Any] = msgspec.field(default_factory=dict)
     spent: Spent = Spent()
-    thinking: dict[str, str] = {}
-    timings: dict[str, float] = {}
+    thinking: dict[str, str] = msgspec.field(default_factory=dict)
+    timings: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 AnyEvent = (

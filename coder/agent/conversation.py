@@ -3,6 +3,9 @@ much the model may think."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 from coder import events
 from coder.agent.context import Transcript
 from coder.agent.limits import Limits
@@ -17,6 +20,8 @@ from coder.model.roles import Levels
 from coder.model.window import Window
 from tools.base import Toolbox
 
+_BEGUN_CALL = re.compile(r"<(?:tool_call|function)\b.*", re.DOTALL)
+
 _ALARMS = {
     "off": (
         Fault.CACHE_OFF,
@@ -24,6 +29,17 @@ _ALARMS = {
     ),
     "unreported": (Fault.CACHE_UNREPORTED, "the server does not say how much of a prompt it had cached"),
 }
+
+
+@dataclass(slots=True)
+class Partial:
+    """What a running answer has said so far, as text; a call that is only begun is no part of it."""
+
+    text: str = ""
+
+    def add(self, delta: Delta) -> None:
+        if delta.kind == "text":
+            self.text = _BEGUN_CALL.split(self.text + delta.text, maxsplit=1)[0]
 
 
 class Conversation:
@@ -48,10 +64,29 @@ class Conversation:
         limit = model.endpoint.context_length or model.profile.context
         self._window = Window(limit, model.profile.max_tokens)
         self._cache = CacheMeter()
+        self._partial = Partial()
 
-    def begin_anew(self, start: Transcript) -> None:
-        self.transcript = start
+    def go_back(self, length: int) -> None:
+        """Go on from the first `length` messages."""
+        self.transcript.cut(length)
         self._cache.rewritten()
+
+    async def break_off(self, why: str) -> None:
+        """Leave the messages in a form that every server takes, whatever was going on: each call has a result, and
+        the last word is the model's, with what it had said so far."""
+        for id, name in self.transcript.open_calls():  # noqa: A001
+            text = f"[not run: {why}]"
+            self.transcript.append(messages.tool(id, text))
+            await self._emit(events.ToolFinished(call=id, name=name, text=text, ok=False))
+        last = self.transcript.messages[-1]
+        if last["role"] != "assistant":
+            said_so_far = self._partial.text.strip()
+            await self.conclude("\n\n".join(filter(None, [said_so_far, f"[{why}]"])), "interrupted")
+
+    async def conclude(self, text: str, finish: str) -> None:
+        """Let the model have the last word, in words of ours or in its own from elsewhere."""
+        self.transcript.append({"role": "assistant", "content": messages.scrub(text)})
+        await self._emit(events.AssistantMessage(text=text, finish=finish))
 
     async def ask(self, step: str) -> Reply:
         """One complete answer, appended. `step` is diagnosis, failure or routine.
@@ -66,6 +101,7 @@ class Conversation:
         spent = spent_of(reply)
         self._limits.add(spent)
         self.transcript.append(messages.assistant(reply, self._model.profile))
+        self._partial = Partial()
         await self._emit(said(reply, spent))
         if alarm := self._cache.note(reply.usage):
             await self._alarm(alarm)
@@ -99,6 +135,7 @@ class Conversation:
             await self._was_cut(size, read)
 
     async def _request(self, step: str) -> Reply:
+        self._partial = Partial()
         return await self._model.stream(
             self.transcript.messages,
             tools=self._toolbox.schemas(),
@@ -143,12 +180,14 @@ class Conversation:
         await self._emit(events.Warning(text=f"{words}: {cure}"))
 
     async def _on_delta(self, delta: Delta) -> None:
+        self._partial.add(delta)
         if delta.kind == "text":
             await self._emit(events.TextDelta(text=delta.text))
         elif delta.kind == "thinking":
             await self._emit(events.ThinkingDelta(text=delta.text))
 
     async def _on_retry(self, reason: str) -> None:
+        self._partial = Partial()
         await self._emit(events.Retried(reason=reason))
 
 
