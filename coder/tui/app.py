@@ -12,6 +12,7 @@ from textual.timer import Timer
 from textual.widgets import TextArea
 
 from coder import events
+from coder.transcript.safe import visible
 from coder.tui.asking import Asking
 from coder.tui.keymap import APPROVAL, BLOCKS, COMPOSER, PICKER, PROMPT
 from coder.tui.link import Opened
@@ -22,7 +23,6 @@ from coder.tui.view import TranscriptView
 from coder.tui.viewing import Viewing
 from coder.tui.writing import DRAFT_SECONDS, Writing
 from coder.workflows.port import Mode
-from sandbox.text import clean_text
 
 NOTIFY_SECONDS = 10.0
 """Nobody who used a key so recently needs to be called."""
@@ -254,4 +254,4 @@ class Window(Writing, Asking, Listing, Viewing):
 
 def _harmless(text: str) -> str:
     """Text for the terminal's title or a notification: short, and nothing in it can end the sequence."""
-    return clean_text(text).replace("\n", " ")[:60]
+    return visible(text).replace("\n", " ")[:60]

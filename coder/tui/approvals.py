@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-from coder.tui.plate import BAD, CARE, DIM, GOOD, PLAIN, STRONG, Piece, Plate, Row, cut, width_of, wrapped
+from coder.transcript.line import cells, clip
+from coder.transcript.safe import visible
+from coder.tui.plate import BAD, CARE, DIM, GOOD, PLAIN, STRONG, Piece, Plate, Row, wrapped
 from coder.workflows.port import ApprovalRequest
-from sandbox.text import clean_text
 
 SHORTEST = 3
 """Lines of the command or diff that are always shown."""
@@ -64,8 +65,8 @@ def head_rows(request: ApprovalRequest, width: int, *, plan: bool, waiting: int)
     more = f"  ({waiting} more behind it)" if waiting else ""
     rows: list[Row] = [[(f" {what}", STRONG), (more, DIM)]]
     facts = [f"in {request.cwd}" if request.cwd else "", f"asks because {request.why}" if request.why else ""]
-    text = " · ".join(clean_text(" ".join(fact.split())) for fact in facts if fact)
-    return [*rows, [(cut(f"   {text}", width), CARE)]] if text else rows
+    text = " · ".join(visible(" ".join(fact.split())) for fact in facts if fact)
+    return [*rows, [(clip(f"   {text}", width), CARE)]] if text else rows
 
 
 def body_rows(request: ApprovalRequest, width: int) -> list[Row]:
@@ -80,14 +81,14 @@ def answer_rows(request: ApprovalRequest, width: int, *, plan: bool) -> list[Row
     """The numbered answers, one below the other where it is narrow."""
     answers = _plan_answers() if plan else [("1 y", "once"), ("2 a", _session(request))]
     if not plan and request.prefix:
-        answers.append(("3 p", f"every {cut(clean_text(request.prefix), 24)} …"))
+        answers.append(("3 p", f"every {clip(visible(request.prefix), 24)} …"))
     answers += [("4 n", "no, and say why"), ("Esc", "no, and stop")]
     if width < NARROW:
         return [[(f" {keys:<4}", STRONG), (text, PLAIN)] for keys, text in answers]
     rows: list[list[Piece]] = [[]]
     for keys, text in answers:
         pieces = [(f" {keys} ", STRONG), (f"{text}  ", PLAIN)]
-        if sum(width_of(part) for part, _ in [*rows[-1], *pieces]) > width:
+        if sum(cells(part) for part, _ in [*rows[-1], *pieces]) > width:
             rows.append([])
         rows[-1] += pieces
     return list(rows)
@@ -98,7 +99,7 @@ def _plan_answers() -> list[tuple[str, str]]:
 
 
 def _session(request: ApprovalRequest) -> str:
-    covered = cut(clean_text(" ".join(request.session.split())), 32)
+    covered = clip(visible(" ".join(request.session.split())), 32)
     return f"this session: {covered}" if covered else "this session"
 
 
@@ -108,11 +109,11 @@ def _verb(tool: str) -> str:
         "str_replace_editor": "change this file",
         "run_tests": "run these tests",
     }
-    return verbs.get(tool, f"use {clean_text(tool)}")
+    return verbs.get(tool, f"use {visible(tool)}")
 
 
 def _lines(text: str) -> list[str]:
-    lines = clean_text(text).expandtabs(4).split("\n")
+    lines = visible(text).expandtabs(4).split("\n")
     left = len(lines) - MAX_LINES
     return [*lines[:MAX_LINES], f"… {left} more lines"] if left > 0 else lines
 

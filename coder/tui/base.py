@@ -12,6 +12,7 @@ from typing import Any
 from textual.app import App
 from textual.timer import Timer
 
+from coder.transcript.safe import visible
 from coder.tui.approvals import ApprovalPanel
 from coder.tui.composer import Composer
 from coder.tui.drafts import Draft, History
@@ -22,7 +23,6 @@ from coder.tui.pickers import Asker, Choice, Picker, Question
 from coder.tui.plate import DIM, PLAIN, Plate, Row
 from coder.tui.view import TranscriptView
 from coder.workflows.port import Mode
-from sandbox.text import clean_text
 
 FLASH_SECONDS = 5.0
 
@@ -94,7 +94,7 @@ class Base(App[int], inherit_bindings=False):
     def _say(self, sentence: str, style: str) -> None:
         if self._flash is not None:
             self._flash.stop()
-        lines = clean_text(sentence).strip().splitlines()[:4]
+        lines = visible(sentence).strip().splitlines()[:4]
         self.notice.show([[(f" {line}", style)] for line in lines])
 
     def draw_notice(self) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from coder.transcript.line import cells, clip
+from coder.transcript.safe import visible
 from coder.tui import fuzzy
-from coder.tui.plate import DIM, PICKED, PLAIN, STRONG, Plate, Row, cut, width_of
-from sandbox.text import clean_text
+from coder.tui.plate import DIM, PICKED, PLAIN, STRONG, Plate, Row
 
 SHOWN = 10
 """Entries on the screen at once, at most."""
@@ -61,11 +62,11 @@ class LineOfText:
         elif key == "ctrl+w":
             self.text = self.text.rstrip().rpartition(" ")[0]
         elif character and character.isprintable():
-            self.text += clean_text(character)
+            self.text += visible(character)
         return self.text != before
 
     def paste(self, text: str) -> None:
-        self.text += clean_text(" ".join(text.split()))
+        self.text += visible(" ".join(text.split()))
 
 
 class Picker(Plate):
@@ -130,7 +131,7 @@ class Picker(Plate):
         keys = "Enter takes it · type to filter · Esc leaves"
         if self.choice.manages:
             keys += " · Ctrl+N rename · Ctrl+K fork · Ctrl+X delete"
-        self.show([head, *rows, [(cut(f" {keys}", width), DIM)]])
+        self.show([head, *rows, [(clip(f" {keys}", width), DIM)]])
 
 
 class Asker(Plate):
@@ -164,15 +165,15 @@ class Asker(Plate):
 
     def draw(self) -> None:
         if self.question is not None:
-            label = clean_text(self.question.label)
-            room = max(8, self.app.size.width - width_of(label) - 6)
+            label = visible(self.question.label)
+            room = max(8, self.app.size.width - cells(label) - 6)
             text = self.line.text[-room:]
             self.show([[(f" {label} ", STRONG), (f"› {text}", PLAIN), (" ", PICKED)]])
 
 
 def _entry(item: Item, width: int, *, picked: bool) -> Row:
-    detail = cut(clean_text(item.detail), width // 2)
-    label = cut(clean_text(" ".join(item.label.split())), max(4, width - width_of(detail) - 5))
-    space = " " * max(1, width - width_of(label) - width_of(detail) - 4)
+    detail = clip(visible(item.detail), width // 2)
+    label = clip(visible(" ".join(item.label.split())), max(4, width - cells(detail) - 5))
+    space = " " * max(1, width - cells(label) - cells(detail) - 4)
     style = PICKED if picked else PLAIN
     return [(f" {'›' if picked else ' '} {label}{space}", style), (detail, style if picked else DIM)]

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from textual.content import Content
 from textual.widget import Widget
 
+from coder.transcript.line import plain, wrap
+
 Piece = tuple[str, str]
 """Text and its style (a theme's variable or a Textual style; empty is plain). The text must be clean."""
 Row = Sequence[Piece]
@@ -45,24 +47,6 @@ class Plate(Widget):
         return self._content
 
 
-def width_of(text: str) -> int:
-    """Cells that `text` takes in a terminal."""
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def cut(text: str, cells: int) -> str:
-    """`text` in at most `cells` cells, with an ellipsis where it was longer."""
-    from rich.cells import set_cell_size
-
-    if width_of(text) <= cells:
-        return text
-    return set_cell_size(text, cells - 1).rstrip() + "…" if cells > 0 else ""
-
-
-def wrapped(text: str, cells: int) -> list[str]:
-    """`text` in lines of at most `cells` cells, broken anywhere: nothing is left out."""
-    from rich.cells import chop_cells
-
-    return chop_cells(text, max(8, cells)) or [""]
+def wrapped(text: str, columns: int) -> list[str]:
+    """`text` in lines of at most that many columns, broken anywhere: nothing is left out."""
+    return [plain(line) for line in wrap([(text, PLAIN)], columns, words=False)]

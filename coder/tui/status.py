@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coder.transcript.line import cells, clip
+from coder.transcript.safe import visible
 from coder.tui.figures import Figures
-from coder.tui.plate import BAD, CARE, DIM, PLAIN, STRONG, Piece, Row, cut, width_of
-from sandbox.text import clean_text
+from coder.tui.plate import BAD, CARE, DIM, PLAIN, STRONG, Piece, Row
 
 NARROW = 70
 """Below this many columns the line has its short form."""
@@ -35,23 +36,23 @@ def status_row(figures: Figures, mode: str, width: int, now: float) -> Row:
         fields.remove(max(fields, key=lambda field: field.rank))
     pieces: list[Piece] = [(" ", PLAIN)]
     for place, field in enumerate(fields):
-        text = clean_text(field.text).replace("\n", " ")
-        pieces += [(separator, DIM)] * bool(place) + [(cut(text, width - 1), field.style)]
+        text = visible(field.text).replace("\n", " ")
+        pieces += [(separator, DIM)] * bool(place) + [(clip(text, width - 1), field.style)]
     return pieces
 
 
 def title_row(figures: Figures, width: int) -> Row:
     """The line above the transcript: the task at the left, model and place at the right."""
-    right = clean_text(" · ".join(filter(None, [figures.model, figures.place])))
-    right = cut(right, width // 2)
-    task = clean_text(" ".join(figures.task.split()))
-    left = cut(f" coder · {task}" if task else " coder", max(0, width - width_of(right) - 3))
-    rule = "─" * max(0, width - width_of(left) - width_of(right) - 3)
+    right = visible(" · ".join(filter(None, [figures.model, figures.place])))
+    right = clip(right, width // 2)
+    task = visible(" ".join(figures.task.split()))
+    left = clip(f" coder · {task}" if task else " coder", max(0, width - cells(right) - 3))
+    rule = "─" * max(0, width - cells(left) - cells(right) - 3)
     return [(left, STRONG), (f" {rule} ", DIM), (right, DIM)]
 
 
 def _cells(fields: list[Field], separator: str) -> int:
-    return 1 + sum(width_of(field.text) for field in fields) + len(separator) * (len(fields) - 1)
+    return 1 + sum(cells(field.text) for field in fields) + len(separator) * (len(fields) - 1)
 
 
 def _wide(figures: Figures, mode: str, now: float) -> list[Field]:

@@ -9,14 +9,15 @@ import tempfile
 import time
 from pathlib import Path
 
+from coder.transcript.line import cells, clip
+from coder.transcript.safe import visible
 from coder.tui import fuzzy
 from coder.tui.base import Base
 from coder.tui.composer import Completing
 from coder.tui.keymap import commands, slash_command
 from coder.tui.pickers import Choice, Item
-from coder.tui.plate import DIM, PICKED, PLAIN, Row, cut, width_of
+from coder.tui.plate import DIM, PICKED, PLAIN, Row
 from coder.workflows.port import Port
-from sandbox.text import clean_text
 
 TWICE_SECONDS = 1.5
 """Two presses within that time are one wish."""
@@ -179,9 +180,9 @@ class Writing(Base):
         width = self.size.width
         rows: list[Row] = []
         for text in waiting[-3:]:
-            line = clean_text(" ".join(text.split()))
+            line = visible(" ".join(text.split()))
             hint = "  Up takes it back" if text is waiting[-1] and width >= 60 else ""
-            rows.append([(" queued ▸ ", DIM), (cut(line, width - 11 - width_of(hint)), PLAIN), (hint, DIM)])
+            rows.append([(" queued ▸ ", DIM), (clip(line, width - 11 - cells(hint)), PLAIN), (hint, DIM)])
         self.queue_line.show(rows)
 
     def twice(self, name: str) -> bool:
@@ -244,11 +245,11 @@ class Writing(Base):
         slash = self._offered is not None and self._offered.sign == "/"
         rows: list[Row] = []
         for place, name in enumerate(self._offers):
-            label = f" {'/' if slash else ''}{clean_text(name)}"
+            label = f" {'/' if slash else ''}{visible(name)}"
             style = PICKED if place == self._at else PLAIN
             detail = f"  {helps[name]}" if slash else ""
-            room = max(0, self.size.width - width_of(label) - 1)
-            rows.append([(cut(label, self.size.width - 1), style), (cut(detail, room), DIM)])
+            room = max(0, self.size.width - cells(label) - 1)
+            rows.append([(clip(label, self.size.width - 1), style), (clip(detail, room), DIM)])
         self.menu.show(rows)
 
     def _complete(self) -> None:
