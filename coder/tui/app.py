@@ -78,39 +78,37 @@ class Window(Writing, Asking, Listing, Viewing):
             return PROMPT
         if self.takes_answers:
             return APPROVAL
-        return BLOCKS if self.focused is self.transcript else COMPOSER
+        return BLOCKS if self.in_blocks else COMPOSER
 
     async def on_event(self, event: ui.Event) -> None:
-        if isinstance(event, ui.Key) and not event.is_forwarded and self._press(event):
-            return
-        if isinstance(event, ui.Paste) and not event.is_forwarded:
+        """Keys and pastes are worked off right here, one after the other: handed on from part to part, a Return that
+        follows fast typing would overtake its last letters."""
+        if isinstance(event, ui.Key):
+            self.app_focus = True
+            await self._press(event)
+        elif isinstance(event, ui.Paste):
             self._paste(event.text)
-            return
-        await super().on_event(event)
+        else:
+            await super().on_event(event)
 
-    def _press(self, event: ui.Key) -> bool:
-        """Whether the key was ours."""
+    async def _press(self, event: ui.Key) -> None:
         context = self.context
         self.last_key = time.monotonic()
         if self.editing_plan and context == COMPOSER and self._press_in_plan(event.key):
-            return True
+            return
         id_ = self.key_table.find(context, event.key, event.character)
         if id_ and getattr(self, f"do_{id_}")() is not False:
-            return True
-        if context in (PICKER, PROMPT):
-            (self.picker if context == PICKER else self.asker).press(event.key, event.character)
-            return True
-        return context == APPROVAL or self._back_to_writing(context, event)
-
-    def _back_to_writing(self, context: str, event: ui.Key) -> bool:
-        """Text that is typed goes into the composer, wherever the focus is and whatever hides it."""
-        hidden = not self.composer.display
-        if (context == BLOCKS or hidden) and event.character and event.is_printable:
-            if context == BLOCKS:
-                self.do_blocks_leave()
-            self.composer.insert(event.character)
-            return True
-        return hidden
+            return
+        if context == PICKER:
+            self.picker.press(event.key, event.character)
+        elif context == PROMPT:
+            self.asker.press(event.key, event.character)
+        elif context == COMPOSER:
+            self.focus_part()
+            await self.composer.press(event.key, event.character)
+        elif context == BLOCKS and event.is_printable:
+            self.do_blocks_leave()
+            await self.composer.press(event.key, event.character)
 
     def _press_in_plan(self, key: str) -> bool:
         if key in self.key_table.keys("send"):
@@ -131,7 +129,9 @@ class Window(Writing, Asking, Listing, Viewing):
         elif context == PROMPT:
             self.asker.paste(text)
         elif context != APPROVAL:
+            self.in_blocks = False
             self.composer.paste(text)
+            self.focus_part()
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         del event

@@ -66,6 +66,8 @@ class Base(App[int], inherit_bindings=False):
         self.last_key = 0.0
         """When the last key was pressed, by the monotonic clock."""
         self.mouse_on = settings.mouse
+        self.in_blocks = False
+        """Whether the keys are the transcript's."""
         self.away = False
         """Whether the terminal is lent to another program."""
         self._flash: Timer | None = None
@@ -127,7 +129,13 @@ class Base(App[int], inherit_bindings=False):
         self.approval.display = not asked and self.approval.request is not None
         self.composer.display = not asked and not self.approval.display
         self.menu.display = self.composer.display and bool(self.menu.rows)
-        if self.composer.display and self.focused is not self.transcript:
+        self.focus_part()
+
+    def focus_part(self) -> None:
+        """Have the part that takes the keys look so."""
+        if self.in_blocks:
+            self.transcript.focus()
+        elif self.composer.display:
             self.composer.focus()
 
     def send_to_terminal(self, sequence: str) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from textual.events import Paste
-from textual.message import Message
 from textual.widgets import TextArea
 
 from sandbox.text import clean_text
@@ -33,9 +31,6 @@ class Completing:
 
 class Composer(TextArea):
     """The text being written. Its cursor never blinks: an idle window costs nothing."""
-
-    class Edited(Message):
-        """The text or the cursor changed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -70,10 +65,14 @@ class Composer(TextArea):
         result = self.replace(text, *self.selection, maintain_selection_offset=False)
         self.move_cursor(result.end_location)
 
-    async def _on_paste(self, event: Paste) -> None:
-        event.stop()
-        event.prevent_default()
-        self.paste(event.text)
+    async def press(self, key: str, character: str | None) -> None:
+        """Take a key press: write, move, delete."""
+        if character is not None and character.isprintable():
+            self._replace_via_keyboard(clean_text(character), *self.selection)
+            return
+        for binding in self._bindings.key_to_bindings.get(key, ()):
+            await self.app.run_action(binding.action, self)
+            return
 
     def completing(self) -> Completing | None:
         """The word before the cursor, where it is a file or a command to be completed."""

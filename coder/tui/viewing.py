@@ -45,7 +45,7 @@ class Viewing(Base):
     def do_search(self, argument: str = "") -> None:
         if argument:
             self._search(argument)
-            self.transcript.focus()
+            self._into_blocks()
         else:
             self.ask(Question("Search", self._found, self.arrange, typed=self._search))
 
@@ -83,12 +83,12 @@ class Viewing(Base):
 
     def do_block_up(self, argument: str = "") -> None:
         del argument
-        self.transcript.focus()
+        self._into_blocks()
         self.transcript.move_cursor(-1)
 
     def do_block_down(self, argument: str = "") -> None:
         del argument
-        self.transcript.focus()
+        self._into_blocks()
         self.transcript.move_cursor(1)
 
     def do_block_toggle(self, argument: str = "") -> None:
@@ -101,8 +101,9 @@ class Viewing(Base):
 
     def do_blocks_leave(self, argument: str = "") -> None:
         del argument
+        self.in_blocks = False
         self.transcript.leave()
-        self.composer.focus()
+        self.focus_part()
 
     def do_mouse(self, argument: str = "") -> None:
         del argument
@@ -175,6 +176,10 @@ class Viewing(Base):
         else:
             self.tell(f"{what} was sent to the terminal (OSC 52); whether it took it cannot be known", DIM)
 
+    def _into_blocks(self) -> None:
+        self.in_blocks = True
+        self.focus_part()
+
     def _set_mode(self, mode: Mode) -> None:
         self.mode = mode
         if (port := self.link.port) is not None:
@@ -190,7 +195,7 @@ class Viewing(Base):
         if text:
             self._search(text)
             self.tell("n and N go from hit to hit, Esc goes back to writing", DIM)
-            self.transcript.focus()
+            self._into_blocks()
 
     async def _show_diff(self, port: Port) -> str:
         diff = await port.diff()

@@ -92,6 +92,7 @@ class Writing(Base):
 
             async def hold(port: Port) -> None:
                 port.hold(text)
+                self.draw_queue()
 
             self.link.order(hold)
 
@@ -107,6 +108,7 @@ class Writing(Base):
         port = self.link.port
         if not self.composer.text and port is not None and port.queued():
             self.composer.write(port.take_back())
+            self.draw_queue()
             return True
         if not self.composer.cursor_at_first_line:
             return False
@@ -272,6 +274,8 @@ class Writing(Base):
 
     async def _lend(self, *words: str) -> str:
         """Run a program in the terminal; why it went wrong, or empty."""
+        if self._driver is None or not self._driver.can_suspend:
+            return "this terminal cannot be lent to another program"
         with self.batch_update(), self.suspend():
             self.away = True
             try:

@@ -11,7 +11,7 @@ import msgspec
 from coder import events
 from coder.errors import UsageError
 from coder.events import Event, Sink
-from coder.tui.link import Opened
+from coder.tui.link import Connect, Opened
 from coder.workflows.port import Answer, CheckpointInfo, Mode
 
 CLOCK = 1_800_000_000.0
@@ -127,7 +127,7 @@ class ScriptedPort:
         self.asked.append(("close", None))
 
 
-def connecting(port: ScriptedPort, folder: Path, past: Sequence[Event] = ()):  # type: ignore[no-untyped-def]  # ruff: the type is the window's own `Connect`
+def connecting(port: ScriptedPort, folder: Path, past: Sequence[Event] = ()) -> Connect:
     async def connect(session: str) -> Opened:
         port.asked.append(("open", session))
         return Opened(port=port, folder=folder, past=past)
