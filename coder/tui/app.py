@@ -210,7 +210,7 @@ class Window(Writing, Asking, Listing, Viewing):
         width = self.size.width
         if not width:
             return
-        self.status.show([status_row(self.figures, self.mode, width, time.time())])
+        self.status.show([status_row(self.figures, self.mode, width, self.clock())])
         self.title_line.show([] if width < NARROW else [title_row(self.figures, width)])
 
     def _tick(self, running: bool) -> None:

@@ -63,6 +63,8 @@ class Base(App[int], inherit_bindings=False):
         self.link = Link(
             connect, sink=self.take, opened=self.opened, tell=self.tell, failed=self.tell_for_good
         )
+        self.clock = time.time
+        """Seconds since the epoch, as events have them."""
         self.last_key = 0.0
         """When the last key was pressed, by the monotonic clock."""
         self.mouse_on = settings.mouse

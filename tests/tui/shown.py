@@ -59,6 +59,14 @@ class Shown:
         await self.pilot.pause()
         await self.pilot.pause()
 
+    async def settled(self) -> None:
+        """Wait until what is shown stays the same."""
+        before = ""
+        while self.text != before:
+            before = self.text
+            await asyncio.sleep(0.08)
+            await self.pilot.pause()
+
     @property
     def rows(self) -> list[str]:
         """The screen's rows."""
