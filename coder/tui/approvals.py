@@ -76,7 +76,9 @@ def body_rows(request: ApprovalRequest) -> list[Row]:
 
 def answer_rows(request: ApprovalRequest, width: int, *, plan: bool) -> list[Row]:
     """The numbered answers, one below the other where it is narrow."""
-    answers = [("1 y", "carry it out"), ("e", "edit it")] if plan else [("1 y", "once"), ("2 a", "this session")]
+    answers = (
+        [("1 y", "carry it out"), ("e", "edit it")] if plan else [("1 y", "once"), ("2 a", "this session")]
+    )
     if not plan and request.prefix:
         answers.append(("3 p", f"every {cut(clean_text(request.prefix), 24)} …"))
     answers += [("4 n", "no, and say why"), ("Esc", "no, and stop")]
@@ -90,7 +92,11 @@ def answer_rows(request: ApprovalRequest, width: int, *, plan: bool) -> list[Row
 
 
 def _verb(tool: str) -> str:
-    verbs = {"bash": "run this command", "str_replace_editor": "change this file", "run_tests": "run these tests"}
+    verbs = {
+        "bash": "run this command",
+        "str_replace_editor": "change this file",
+        "run_tests": "run these tests",
+    }
     return verbs.get(tool, f"use {clean_text(tool)}")
 
 

@@ -44,7 +44,9 @@ class Base(App[int], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False
     CSS_PATH = "app.tcss"
 
-    def __init__(self, connect: Connect, settings: Settings, *, task: str = "", mode: Mode = Mode.AUTO) -> None:
+    def __init__(
+        self, connect: Connect, settings: Settings, *, task: str = "", mode: Mode = Mode.AUTO
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.task = task

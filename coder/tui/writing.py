@@ -181,9 +181,7 @@ class Writing(Base):
         for text in waiting[-3:]:
             line = clean_text(" ".join(text.split()))
             hint = "  Up takes it back" if text is waiting[-1] and width >= 60 else ""
-            rows.append(
-                [(" queued ▸ ", DIM), (cut(line, width - 11 - width_of(hint)), PLAIN), (hint, DIM)]
-            )
+            rows.append([(" queued ▸ ", DIM), (cut(line, width - 11 - width_of(hint)), PLAIN), (hint, DIM)])
         self.queue_line.show(rows)
 
     def twice(self, name: str) -> bool:
