@@ -31,6 +31,7 @@ FLOORS = {
     "coder.transcript": 6,
     "coder.doctor": 7,
     "coder.headless": 7,
+    "coder.tui": 8,
     "coder.show": 8,
     "coder.start": 8,
     "coder.demo": 9,

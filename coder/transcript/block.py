@@ -40,6 +40,8 @@ class Block:
     def __init__(self) -> None:
         self.open = False
         self.version = 0
+        self.place = -1
+        """Its number among the complete blocks of a model."""
         self._cached: tuple[Key, list[Line]] | None = None
 
     @property

@@ -37,7 +37,7 @@ def parse(diff: str) -> list[Row]:
     """The rows of a unified diff. Counts of hunks are believed before looks: a removed `-- x` is no header."""
     rows: list[Row] = []
     old = new = old_left = new_left = 0
-    for line in diff.split("\n")[:MAX_ROWS]:
+    for line in diff.removesuffix("\n").split("\n")[:MAX_ROWS]:
         text = line[:MAX_LINE] + "…" * (len(line) > MAX_LINE)
         sign = text[:1] or " "
         if (old_left > 0 or new_left > 0) and sign in " +-":

@@ -152,7 +152,7 @@ class FlowingLines:
 
     def forget(self) -> None:
         """Give up the drawn lines."""
-        self._key = None
+        self._key, self._lines = None, []
 
     @staticmethod
     def _append(lines: list[Line], chunk: Chunk, width: int, look: Look) -> None:

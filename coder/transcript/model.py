@@ -10,27 +10,32 @@ from collections.abc import Iterable
 
 from coder import events
 from coder.events import Event
-from coder.transcript import words
+from coder.transcript import notices, words
 from coder.transcript.block import Answer, Block, Said, Thought, UserText
 from coder.transcript.line import Line, Look
-from coder.transcript.report import Ending, Gate, Plan, Suite
+from coder.transcript.report import Ending, Gate, Plan, Proposal, Suite
 from coder.transcript.tool import ToolCall
 
 
 class TranscriptModel:
     """`complete` blocks only change in place, and `changed` says which did since somebody last took note; `blocks`
-    has what still streams behind them. `activity` is what goes on now, in words."""
+    has what still streams behind them. `cuts` counts the times that complete blocks were taken away.
+    `activity` is what goes on now, in words."""
 
     def __init__(self) -> None:
         self.complete: list[Block] = []
         self.changed: set[int] = set()
+        self.cuts = 0
         self.activity = ""
         self.turn = 0
         self.budget: events.BudgetSpent | None = None
         self._streaming: dict[str, tuple[Thought, Answer]] = {}
         self._tools: dict[tuple[str, str], ToolCall] = {}
         self._plans: dict[str, Plan] = {}
-        self._places: dict[int, int] = {}
+        self._asked: dict[str, events.ApprovalRequested] = {}
+        self._messages: list[int] = []
+        """Where the user's messages stand that one can go back to."""
+        self._span = ""
 
     @property
     def blocks(self) -> list[Block]:
@@ -57,10 +62,10 @@ class TranscriptModel:
         before = ""
         for block in self.blocks:
             drawn = block.lines(width, look)
-            if drawn and before and apart(before, block.kind):
+            if drawn and apart(before, block.kind):
                 lines.append(())
             lines += drawn
-            before = block.kind if drawn else before
+            before = block.kind
         return lines
 
     def take(self, event: Event) -> None:
@@ -78,7 +83,7 @@ class TranscriptModel:
                 self._answered(event)
             case events.ToolStarted():
                 tool = self._tools[event.span, event.call] = ToolCall(event.name, event.arguments)
-                self._add(tool)
+                self._add(tool, event)
             case events.ToolFinished():
                 self._finish_tool(event)
             case _:
@@ -92,46 +97,33 @@ class TranscriptModel:
             case events.BudgetSpent():
                 self.budget = event
             case events.UserMessage():
-                self._add(UserText(event.text))
+                self._heard(event)
             case events.PlanUpdated():
                 self._plan(event)
             case events.SuiteRan():
-                self._add(Suite(event))
+                self._add(Suite(event), event)
             case events.GateFinished():
-                self._add(Gate(event))
+                self._add(Gate(event), event)
+            case events.ApprovalRequested():
+                self._asked[event.id] = event
+            case events.ApprovalResolved():
+                self._resolved(event)
+            case events.PlanProposed():
+                self._add(Proposal(event), event)
+            case events.Rewound():
+                self._rewind(event)
             case events.RunFinished():
                 self._finish()
-                self._add(Ending(event))
+                self._add(Ending(event), event)
             case _:
                 self._say(event)
 
     def _say(self, event: Event) -> None:
         """Events that are only told."""
-        match event:
-            case events.RunStarted():
-                self._add(
-                    Said("title", f"{event.workflow}: {event.task}", style="title", right=event.repository)
-                )
-            case events.Prepared(sandbox=""):
-                self._add(Said("note", f"model {words.described_model(event)}", sign="note"))
-            case events.Prepared():
-                self._add(Said("note", f"sandbox {event.sandbox}: {event.why}", sign="note"))
-            case events.Masked():
-                full = f" ({event.tokens} tokens of {event.limit})" if event.limit else ""
-                told = f"{words.counted(event.messages, 'old result')} left out to make room{full}"
-                self._add(Said("note", told, sign="note"))
-            case events.Checkpoint():
-                changed = ", ".join(event.paths[:5]) + ", …" * (len(event.paths) > 5)
-                self._add(Said("checkpoint", changed or "no file", sign="checkpoint", right=event.tree[:7]))
-            case events.Note():
-                self._add(Said("note", event.text, sign="note"))
-            case events.Warning():
-                self._add(Said("warning", event.text, style="warning", sign="warning"))
-            case events.Retried():
-                self._streaming.pop(event.span, None)
-                self._add(Said("warning", f"again: {event.reason}", style="warning", sign="warning"))
-            case _:
-                pass
+        if isinstance(event, events.Retried):
+            self._streaming.pop(event.span, None)
+        if (said := notices.notice(event)) is not None:
+            self._add(said, event)
 
     def _answered(self, event: events.AssistantMessage) -> None:
         """The whole answer: what streamed becomes complete, whatever came of it on the way."""
@@ -139,20 +131,18 @@ class TranscriptModel:
         del self._streaming[event.span]
         if event.thinking.strip() or event.spent.thinking_tokens:
             thought.complete(event.thinking, f"{words.thinking(event)} tokens")
-            self._add(thought)
+            self._add(thought, event)
         if event.text.strip():
             answer.complete(event.text, words.counts(event))
-            self._add(answer)
+            self._add(answer, event)
         if event.finish == "length":
-            self._add(
-                Said("warning", "the answer was cut at its length limit", style="warning", sign="warning")
-            )
+            self._add(notices.warning("the answer was cut at its length limit"), event)
 
     def _finish_tool(self, event: events.ToolFinished) -> None:
         tool = self._tools.pop((event.span, event.call), None)
         if tool is None:
             tool = ToolCall(event.name, {})
-            self._add(tool)
+            self._add(tool, event)
         tool.finish(event)
         self._note_change(tool)
 
@@ -166,7 +156,7 @@ class TranscriptModel:
             former.replace()
             self._note_change(former)
         plan = self._plans[event.span] = Plan(event.steps)
-        self._add(plan)
+        self._add(plan, event)
 
     def _finish(self) -> None:
         """Nothing goes on after the end. What was not complete is not in the journal, so it goes."""
@@ -182,18 +172,52 @@ class TranscriptModel:
             self._streaming[span] = Thought(), Answer()
         return self._streaming[span]
 
-    def _add(self, block: Block) -> None:
-        self._places[id(block)] = len(self.complete)
+    def add(self, block: Block) -> None:
+        """Put in a block that no event told of: something that the user asked to see."""
+        block.place = len(self.complete)
         self.complete.append(block)
 
+    def _add(self, block: Block, event: Event) -> None:
+        """A block of `event`. Where several parts of a run work side by side, a line says whose blocks follow."""
+        span = event.span or MAIN
+        if span != self._span and (self._span or span != MAIN):
+            self.add(Said("span", span, style="title"))
+        self._span = span
+        self.add(block)
+
+    def _heard(self, event: events.UserMessage) -> None:
+        if not event.steer:
+            self._messages.append(len(self.complete))
+        self._add(UserText(event.typed or event.text), event)
+
+    def _resolved(self, event: events.ApprovalResolved) -> None:
+        asked = self._asked.pop(event.id, None)
+        self._add(notices.approval(asked, event), event)
+
+    def _rewind(self, event: events.Rewound) -> None:
+        """What came from that message on is undone, so it goes. It stays in the journal."""
+        if 0 <= event.index < len(self._messages):
+            place = self._messages[event.index]
+            del self._messages[event.index :], self.complete[place:]
+            self._streaming.clear()
+            self._tools = {key: tool for key, tool in self._tools.items() if tool.place < place}
+            self._plans = {span: plan for span, plan in self._plans.items() if plan.place < place}
+            self.changed = {changed for changed in self.changed if changed < place}
+            self.cuts += 1
+        self._add(notices.rewound(event), event)
+
     def _note_change(self, block: Block) -> None:
-        self.changed.add(self._places[id(block)])
+        self.changed.add(block.place)
+
+
+MAIN = "task"
+"""The part of a run that needs no name."""
 
 
 def apart(before: str, kind: str) -> bool:
     """Whether a blank line stands between two kinds of block."""
-    return kind in _SPACED or before in _SPACED or (kind != before and kind in _GROUPS)
+    return bool(before) and (kind in _SPACED or before in _SPACED or (kind != before and kind in _GROUPS))
 
 
-_SPACED = {"user", "text", "ending", "title"}
+_SPACED = {"user", "text", "ending", "title", "span", "diff", "proposal"}
 _GROUPS = {"plan", "gate"}

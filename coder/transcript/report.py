@@ -104,6 +104,67 @@ class Plan(Block):
         return 1 if self._replaced else 1 + len(self._steps)
 
 
+class Proposal(Block):
+    """A plan that waits for the user's word."""
+
+    kind = "proposal"
+
+    def __init__(self, event: events.PlanProposed) -> None:
+        super().__init__()
+        self._event = event
+
+    @property
+    def source(self) -> str:
+        return self._event.text or "\n".join(self._event.steps)
+
+    def draw(self, width: int, look: Look) -> list[Line]:
+        head: Line = ((f"{look.glyphs.verdict} ", "tool"), ("Proposed plan", "strong"))
+        if not self._event.text.strip():
+            steps = "\n".join(f"{number}. {step}" for number, step in enumerate(self._event.steps, 1))
+            return [head, *capped(steps, width, (("  ", "text"),), "text", MAX_LINES, look)]
+        text = visible(self._event.text[:MAX_SUMMARY])
+        body = cut_rows(markdown(text, width - 2, look), MAX_LINES, look, len(self._event.text) - MAX_SUMMARY)
+        return [head, *((("  ", "text"), *line) for line in body)]
+
+    def guess(self, width: int) -> int:
+        return 1 + max(len(self._event.steps), self._event.text.count("\n"))
+
+
+class Patch(Block):
+    """A diff that the user asked to see."""
+
+    kind = "diff"
+    foldable = True
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open = True
+        self._text = text
+
+    @property
+    def source(self) -> str:
+        return self._text
+
+    @cached_property
+    def _rows(self) -> list[diff.Row]:
+        return diff.parse(self._text)
+
+    def draw(self, width: int, look: Look) -> list[Line]:
+        added, removed = diff.counts(self._rows)
+        files = sum(row.sign == "f" for row in self._rows)
+        sign = look.glyphs.unfolded if self.open else look.glyphs.folded
+        figures = f"  {words.counted(files, 'file')}  +{added} -{removed}"
+        head = headline(
+            [(f"{sign} " if sign else "", "dim"), ("Changes", "tool"), (figures, "dim")], "", width
+        )
+        if not self.open and not look.whole:
+            return [head]
+        return [head, *cut_rows(diff.draw(self._rows, width, look), MAX_LINES, look)]
+
+    def guess(self, width: int) -> int:
+        return 1 + self._text.count("\n")
+
+
 class Ending(Block):
     """How the run ended: the sentence, the evidence, the costs, the patch."""
 

@@ -12,13 +12,13 @@ from coder.events import Event
 DIFF = """\
 --- a/calc.py
 +++ b/calc.py
-@@ -11,4 +11,5 @@ import math
+@@ -11,4 +11,4 @@ import math
  # sums
  def add(a, b):
 -    return a - b
 +    # both are numbers
 +    return a + b
--- not a header
+--- not a header
 """
 
 MARKDOWN = """\
@@ -88,6 +88,14 @@ STORY: list[Event] = [
     events.Note(text="the tests run in a clean sandbox"),
     events.Warning(text="the disk is nearly full"),
     events.AssistantMessage(text="", spent=events.Spent(1, 10, 0, 10), finish="length"),
+    events.UserMessage(text="[The user says: and a test]", typed="and a test", steer=True),
+    events.ApprovalRequested(id="1", call="4", tool="bash", what="pip install x", why="it wants the network"),
+    events.ApprovalResolved(id="1", answer="no", text="use what is there"),
+    events.ApprovalResolved(id="2", answer="prefix", text="pytest *"),
+    events.ModeChanged(mode="edits"),
+    events.PlanProposed(text="First **read**, then fix.", steps=("read", "fix")),
+    events.Undone(tree="1", paths=("calc.py",)),
+    events.Applied(tree="1", paths=("calc.py", "test_calc.py")),
     events.GateFinished(name="tests", passed=True, detail="12 passed, the failing test among them"),
     events.GateFinished(name="scope", passed=False, detail="a test file was changed"),
     events.ToolStarted(call="5", name="bash", arguments={"command": "sleep 9\necho late"}),
@@ -138,7 +146,7 @@ EVENTS = st.one_of(
     _spans(events.RunStarted, task=TEXT, workflow=HOSTILE, repository=HOSTILE),
     _spans(events.Prepared, model=HOSTILE, server=HOSTILE),
     _spans(events.Prepared, sandbox=HOSTILE, why=TEXT),
-    _spans(events.UserMessage, text=TEXT),
+    _spans(events.UserMessage, text=TEXT, typed=st.just("") | TEXT, steer=st.booleans()),
     _spans(events.TurnStarted, turn=st.integers(1, 99)),
     _spans(events.ThinkingDelta, text=TEXT),
     _spans(events.TextDelta, text=TEXT),
@@ -158,6 +166,13 @@ EVENTS = st.one_of(
     _spans(events.GateFinished, name=HOSTILE, passed=st.booleans(), detail=TEXT),
     _spans(events.Masked, messages=st.integers(0, 9)),
     _spans(events.Activity, text=TEXT),
+    _spans(events.ApprovalRequested, id=CALL, call=CALL, tool=HOSTILE, what=TEXT),
+    _spans(events.ApprovalResolved, id=CALL, answer=HOSTILE, text=TEXT),
+    _spans(events.PlanProposed, text=TEXT, steps=st.lists(HOSTILE, max_size=2).map(tuple)),
+    _spans(events.Rewound, index=st.integers(-1, 3), messages=st.just(0), paths=st.lists(HOSTILE, max_size=2).map(tuple)),
+    _spans(events.Undone, tree=HOSTILE, again=st.booleans()),
+    _spans(events.ModeChanged, mode=HOSTILE),
+    _spans(events.Restarted, messages=st.just(2), reason=TEXT),
     _spans(events.Note, text=TEXT),
     _spans(events.Warning, text=TEXT),
     _spans(events.Retried, reason=TEXT),
