@@ -145,7 +145,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
         if self._stage.rows.guessed and self._filling is None:
             self._stage.plan_measuring(top)
-            self._filling = self.set_timer(PAUSE, self._fill)
+            self._filling = self.set_timer(PAUSE, self.fill)
 
     def _move(self, top: int) -> None:
         self._own_move = True
@@ -170,7 +170,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
             self._filling.stop()
             self._filling = None
 
-    def _fill(self) -> None:
+    def fill(self) -> None:
         """Measure some of what nobody looks at."""
         self._filling = None
         top = round(self.scroll_y)
@@ -181,7 +181,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
             top += moved
         self._move(top)
         if self._stage.rows.guessed and self._stage.measuring:
-            self._filling = self.set_timer(PAUSE, self._fill)
+            self._filling = self.set_timer(PAUSE, self.fill)
 
     # Scrolling
 
