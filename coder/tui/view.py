@@ -76,7 +76,8 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         self._due: Timer | None = None
         self._filling: Timer | None = None
         self._synced = 0.0
-        self._own_move = False
+        self._own_move = self._painting = False
+        self._thumb = (-1, -1)
         self._told: tuple[int, bool] = (0, True)
 
     @property
@@ -152,17 +153,25 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         try:
             size = Size(self._stage.width, self._stage.total)
             if size != self.virtual_size:
-                self.virtual_size = size
-            self.set_scroll_row(top)
+                # A new length changes nothing around: a layout of the whole screen would be for nothing.
+                self.set_reactive(TranscriptView.virtual_size, size)
+            self.scroll_to(y=top)
+            self._move_bar()
         finally:
             self._own_move = False
         if (self.unseen, self.following) != self._told:
             self._told = self.unseen, self.following
             self.post_message(self.Moved())
 
-    def set_scroll_row(self, row: int) -> None:
-        """Stand with `row` at the top."""
-        self.scroll_to(y=row, animate=False)
+    def _move_bar(self) -> None:
+        """Draw the scrollbar anew, if it would look any different: eighths of a cell are what it can show."""
+        total, height = max(1, self._stage.total), self.scrollable_content_region.height
+        thumb = 8 * height * round(self.scroll_y) // total, 8 * height * height // total
+        if thumb != self._thumb and self.show_vertical_scrollbar:
+            self._thumb = thumb
+            self.vertical_scrollbar.window_virtual_size = total
+            self.vertical_scrollbar.window_size = height
+            self.vertical_scrollbar.position = self.scroll_y
 
     def rest(self) -> None:
         """Leave what nobody looks at unmeasured until something happens."""
@@ -191,7 +200,8 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         super().scroll_to(*args, **named)  # type: ignore[arg-type]  # passed on as they came
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self.refresh()
         if self._own_move or round(old_value) == round(new_value) or not self._stage.width:
             return
         top = self._stage.settle(round(new_value), self.scrollable_content_region.height)
@@ -354,9 +364,15 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
     # Drawing
 
     def render_lines(self, crop: Region) -> list[Strip]:
+        """As ever, but without the detour over borders and padding, which there are none of."""
         sign = ">" if self._stage.look.glyphs is ASCII else "▌"
-        self._pen.dip(self._palette(), self.rich_style, sign)
-        return super().render_lines(crop)
+        _, background = self.background_colors
+        self._pen.dip(self._palette(), self.rich_style, sign, self.get_line_filters(), background)
+        self._painting = True
+        strips = [self.render_line(y) for y in crop.line_range]
+        self._painting = False
+        whole = crop.column_span == (0, self.size.width)
+        return strips if whole else [strip.crop(*crop.column_span) for strip in strips]
 
     def render_line(self, y: int) -> Strip:
         row = round(self.scroll_y) + y
@@ -367,7 +383,8 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(row)) is not None:
             strip = self._selected(strip, *span)
-        return strip.apply_offsets(0, row)
+        # Where characters come from matters where the mouse points, not forty times a frame.
+        return strip if self._painting else strip.apply_offsets(0, row)
 
     def _is_now(self, place: int, row: int) -> bool:
         assert self._now is not None

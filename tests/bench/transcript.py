@@ -85,6 +85,9 @@ class Measurement:
 
     async def _operations(self) -> None:
         view, app = self._app.view, self._app
+        while view.measuring:
+            view.rest()
+            view.fill()
         await self._each("append", lambda n: view.take(events.Note(text=f"news {n}")))
         await self._each("scroll 7 lines", lambda n: view.scroll_to(y=view.scroll_y - 7))
         await self._each("page", lambda n: view.page(-1))
