@@ -35,6 +35,7 @@ class Stage:
         self._cuts = 0
         self._drawn: OrderedDict[Block, None] = OrderedDict()
         self._unmeasured: Iterator[int] = iter(())
+        self.still = False
         self.measuring = False
         """Whether there are guesses left that it pays to measure."""
 
@@ -82,17 +83,26 @@ class Stage:
             self._drawn.popitem(last=False)[0].forget()
         return block.lines(self.width, self.look)
 
-    def line(self, row: int) -> tuple[int, Line]:
-        """The block at `row`, and what it has there. Its height must be exact."""
-        if not 0 <= row < self.total:
-            return -1, ()
-        place = self.at(row)
-        offset = row - self.top(place) - self.gap(place)
-        lines = self.lines(place)
-        return place, lines[offset] if 0 <= offset < len(lines) else ()
+    def place_at(self, row: int) -> int:
+        """The block at `row`, -1 where there is none."""
+        return self.at(row) if 0 <= row < self.total else -1
+
+    def frame(self, top: int, height: int) -> Iterator[tuple[int, Line]]:
+        """What stands at the `height` rows from `top`, each with its block. Their heights must be exact."""
+        place = self.at(top) if self.count else 0
+        row = self.top(place) if self.count else 0
+        while row < top + height and place < self.count:
+            lines = self.lines(place)
+            shown = [(), *lines] if lines and self.gap(place) else lines
+            for line in shown[max(0, top - row) : top + height - row]:
+                yield place, line
+            row += len(shown)
+            place += 1
 
     def sync(self) -> int:
-        """Take note of what happened to the model; returns how many blocks are new."""
+        """Take note of what happened to the model; returns how many blocks are new. `still` says afterwards whether
+        nothing but what streams is different."""
+        self.still = self.model.cuts == self._cuts and not self.model.changed
         if self.model.cuts != self._cuts:
             self._cuts = self.model.cuts
             self.rows.keep(0)
@@ -108,6 +118,7 @@ class Stage:
                 self.rows.doubt(place)
         self.model.changed.clear()
         self._measure_streaming()
+        self.still = self.still and len(self.rows) == before
         return max(0, len(self.rows) - before)
 
     def _measure_streaming(self) -> None:
