@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Mapping
 from time import monotonic
 from typing import ClassVar
@@ -93,6 +94,8 @@ class Paper(ScrollView, can_focus=True, inherit_bindings=False):
         """Show another run, from its end."""
         stage = self._stage
         self._stage = Stage(TranscriptModel().fold(past), stage.look, stage.width)
+        # It stays for good, and a full collection over 10,000 events would hold the window up for 60 ms.
+        gc.freeze()
         self._stage.thoughts = stage.thoughts
         self.following, self.unseen = True, 0
         self._look()
