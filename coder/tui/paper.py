@@ -122,7 +122,7 @@ class Paper(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _refresh_streaming(self) -> None:
         """Only what streams is different, and nothing has moved."""
-        first = max(0, self._stage.rows.total - round(self.scroll_y))
+        first = max(0, self._stage.first_changed - round(self.scroll_y))
         height = self.scrollable_content_region.height - first
         if height > 0:
             self.refresh(Region(0, first, self.size.width, height))

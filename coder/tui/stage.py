@@ -32,6 +32,9 @@ class Stage:
         self._streaming: list[Block] = []
         self._live = Rows()
         """Of the blocks that stream: they stand behind all others, and are always exact."""
+        self._live_lines: list[Line] = []
+        self.first_changed = 0
+        """The first row of what streams that is different from the last time."""
         self._cuts = 0
         self._drawn: OrderedDict[Block, None] = OrderedDict()
         self._unmeasured: Iterator[int] = iter(())
@@ -124,8 +127,15 @@ class Stage:
     def _measure_streaming(self) -> None:
         self._streaming = self.model.streaming
         self._live = Rows()
+        before, self._live_lines = self._live_lines, []
         for place in range(len(self.rows), self.count):
             self._live.append(self._measured(place), exact=True)
+            self._live_lines += [()] * self.gap(place) + self.lines(place)
+        pairs = zip(before, self._live_lines, strict=False)
+        same = next(
+            (at for at, (old, new) in enumerate(pairs) if old != new), min(len(before), len(self._live_lines))
+        )
+        self.first_changed = self.rows.total + same
 
     def _measured(self, place: int) -> int:
         lines = self.lines(place)
