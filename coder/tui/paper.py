@@ -28,7 +28,8 @@ TICK = 0.05
 SLICE = 0.006
 """Seconds of measuring at a time, while nothing else happens."""
 PAUSE = 0.03
-"""Seconds between two slices."""
+BUSY_PAUSE = 0.3
+"""Seconds between two slices, and while something streams."""
 
 
 class Paper(ScrollView, can_focus=True, inherit_bindings=False):
@@ -140,7 +141,7 @@ class Paper(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh()
         if self._stage.rows.guessed and self._filling is None:
             self._stage.plan_measuring(top)
-            self._filling = self.set_timer(PAUSE, self.fill)
+            self._fill_later()
 
     def _move(self, top: int) -> None:
         self._own_move = True
@@ -173,6 +174,9 @@ class Paper(ScrollView, can_focus=True, inherit_bindings=False):
             self._filling.stop()
             self._filling = None
 
+    def _fill_later(self) -> None:
+        self._filling = self.set_timer(BUSY_PAUSE if self.model.busy else PAUSE, self.fill)
+
     def fill(self) -> None:
         """Measure some of what nobody looks at."""
         self._filling = None
@@ -184,7 +188,7 @@ class Paper(ScrollView, can_focus=True, inherit_bindings=False):
             top += moved
         self._move(top)
         if self._stage.rows.guessed and self._stage.measuring:
-            self._filling = self.set_timer(PAUSE, self.fill)
+            self._fill_later()
 
     # Scrolling
 

@@ -85,9 +85,7 @@ class Measurement:
 
     async def _operations(self) -> None:
         view, app = self._app.view, self._app
-        while view.measuring:
-            view.rest()
-            view.fill()
+        self._measure_rest()
         await self._each("append", lambda n: view.take(events.Note(text=f"news {n}")))
         await self._each("scroll 7 lines", lambda n: view.scroll_to(y=view.scroll_y - 7))
         await self._each("page", lambda n: view.page(-1))
@@ -96,6 +94,12 @@ class Measurement:
 
         await self._each("focus change", lambda n: app.post_message((keys.AppBlur, keys.AppFocus)[n % 2]()))
         await self._each("resize", lambda n: self._resize(COLUMNS - 1 - n % 2), pause=0.25, rounds=6)
+
+    def _measure_rest(self) -> None:
+        view = self._app.view
+        while view.measuring:
+            view.rest()
+            view.fill()
 
     def _resize(self, columns: int) -> None:
         set_size(1, columns, LINES)
@@ -132,6 +136,7 @@ class Measurement:
 
     async def _streams(self) -> None:
         for rate, tokens in ((80, 400), (300, 3000)):
+            self._measure_rest()
             began, wall = time.process_time(), time.monotonic()
             words = (MARKDOWN * 60).split(" ")[:tokens]
             for number, word in enumerate(words):
