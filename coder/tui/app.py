@@ -19,11 +19,13 @@ from coder.tui.link import Opened
 from coder.tui.listing import Listing
 from coder.tui.plate import BAD, Plate
 from coder.tui.status import NARROW, status_row, title_row
+from coder.tui.theme import themes
 from coder.tui.view import TranscriptView
 from coder.tui.viewing import Viewing
 from coder.tui.writing import DRAFT_SECONDS, Writing
 from coder.workflows.port import Mode
 
+DEFAULT_THEME = "coder-dark"
 NOTIFY_SECONDS = 10.0
 """Nobody who used a key so recently needs to be called."""
 
@@ -52,8 +54,9 @@ class Window(Writing, Asking, Listing, Viewing):
         yield Plate("small")
 
     def on_mount(self) -> None:
-        if self.settings.theme in self.available_themes:
-            self.theme = self.settings.theme
+        for theme in themes():
+            self.register_theme(theme)
+        self.theme = self.settings.theme if self.settings.theme in self.themes() else DEFAULT_THEME
         self.begin_writing()
         self.begin_asking()
         self.composer.focus()

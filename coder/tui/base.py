@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Coroutine
 from typing import Any
 
 from textual.app import App
@@ -21,21 +19,11 @@ from coder.tui.keymap import Keymap
 from coder.tui.link import Connect, Link, Opened
 from coder.tui.pickers import Asker, Choice, Picker, Question
 from coder.tui.plate import DIM, PLAIN, Plate, Row
+from coder.tui.settings import Settings
 from coder.tui.view import TranscriptView
 from coder.workflows.port import Mode
 
 FLASH_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What the user chose. `state` is the folder for what outlives sessions, `folder` this session's own."""
-
-    state: Path
-    folder: Path
-    theme: str = ""
-    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    mouse: bool = True
 
 
 class Base(App[int], inherit_bindings=False):

@@ -13,6 +13,7 @@ from coder.errors import UsageError
 from coder.tui.base import Base
 from coder.tui.keymap import commands, help_lines
 from coder.tui.pickers import Choice, Item, Question
+from coder.tui.theme import themes
 from coder.workflows.port import Port
 
 MOST_SESSIONS = 200
@@ -147,8 +148,8 @@ class Listing(Base):
             self.do_resume()
 
     def themes(self) -> list[str]:
-        """The names of all themes."""
-        return sorted(self.available_themes)
+        """The names of our themes."""
+        return [theme.name for theme in themes()]
 
     def _run(self, id_: str) -> None:
         """An action that wants an argument is put into the composer instead."""

@@ -185,7 +185,7 @@ def measure(seconds: float = 240.0) -> dict[str, float]:
             os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
             os.execv(
                 sys.executable, [sys.executable, "-m", "tests.bench.transcript", str(journal), str(result)]
-            )  # noqa: S606
+            )
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and drained(terminal):
             pass
