@@ -14,6 +14,8 @@ from sandbox.text import clean_text
 
 OUTCOME = {
     "solved": "Solved",
+    "answered": "Answered",
+    "planned": "Planned",
     "unsolved": "Not solved",
     "limit": "Stopped at a limit",
     "model": "The model server failed",
