@@ -38,8 +38,7 @@ class Listing(Base):
         if not argument and self.composer.text and self.composer.display:
             return False
         items = [
-            Item("", f"{text:<30}{help_}" if text else f"── {help_}")
-            for text, help_ in help_lines(self.key_table)
+            Item("", help_ if keys else f"── {help_}", keys) for keys, help_ in help_lines(self.key_table)
         ]
         self.choose(Choice("Keys and commands", items, lambda _: None))
         return True
