@@ -27,15 +27,20 @@ class WithPrompt(click.Group):
     """What begins with no command's name is a task for the window: `coder "write tests for the parser"`."""
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
-        first = arguments[0] if arguments else ""
-        if first not in (*self.commands, "-h", "--help", "--version") and not self._mistyped(first):
+        if not arguments or not self._names_command(*arguments):
             arguments = ["open", *arguments]
         return super().parse_args(context, arguments)
 
-    def _mistyped(self, word: str) -> bool:
+    def _names_command(self, first: str, *others: str) -> bool:
+        """One word alone, and one that is nearly a command's name, is a command: a slip must not become a task."""
+        if first in self.commands or first in ("-h", "--help", "--version"):
+            return True
+        if first.startswith("-") or not first.replace("-", "").replace("_", "").isalnum():
+            return False
         from difflib import get_close_matches
 
-        return word.isalpha() and bool(get_close_matches(word, self.commands, n=1, cutoff=0.75))
+        alone = not others or others[0].startswith("-")
+        return alone or bool(get_close_matches(first, self.commands, n=1, cutoff=0.6))
 
 
 _MODES = click.Choice(["plan", "ask", "edits", "auto"])

@@ -120,7 +120,7 @@ class Listing(Base):
     def do_pick_rename(self, argument: str = "") -> None:
         del argument
         if (folder := self._managed()) is not None:
-            title = sessions.title_of(folder)
+            title = sessions.title_of(sessions.state_of(folder))
             self.picker.close()
             self.ask(Question("Title", lambda text: self._rename(folder.name, text), self.arrange), title)
 
@@ -129,7 +129,7 @@ class Listing(Base):
         if (folder := self._managed()) is not None:
             self.picker.close()
             self.arrange()
-            self._resume(sessions.fork(folder).name)
+            self._resume(sessions.fork(sessions.home(os.environ), folder))
 
     def do_pick_delete(self, argument: str = "") -> None:
         del argument
@@ -202,7 +202,7 @@ def _session_items() -> list[Item]:
             state = sessions.state_of(folder)
         except UsageError:
             continue
-        title = state.title or " ".join(state.task.split()) or folder.name
+        title = sessions.title_of(state) or folder.name
         found.append(Item(folder.name, title, _detail(state.started, ())))
     return found
 

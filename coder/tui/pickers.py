@@ -170,7 +170,9 @@ class Asker(Plate):
             label = visible(self.question.label)
             room = max(8, self.app.size.width - cells(label) - 6)
             text = self.line.text[-room:]
-            self.show([[(f" {label} ", STRONG), (f"› {text}", PLAIN), (" ", PICKED), (f"  {self.note}", DIM)]])
+            self.show(
+                [[(f" {label} ", STRONG), (f"› {text}", PLAIN), (" ", PICKED), (f"  {self.note}", DIM)]]
+            )
 
 
 def _entry(item: Item, width: int, *, picked: bool) -> Row:
