@@ -33,11 +33,12 @@ FLOORS = {
     "coder.headless": 7,
     "coder.tui": 8,
     "coder.show": 8,
-    "coder.start": 8,
-    "coder.demo": 9,
-    "evals": 9,
-    "coder.cli": 10,
-    "coder.__main__": 11,
+    "coder.attended": 9,
+    "coder.start": 10,
+    "coder.demo": 11,
+    "evals": 11,
+    "coder.cli": 12,
+    "coder.__main__": 13,
 }
 """A module imports only from floors below its own, or from its own room."""
 

@@ -49,7 +49,11 @@ def test_a_project_file_may_not_set_what_could_hurt(tmp_path: Path, key: str) ->
 
 def test_unsafe_keys_are_what_we_think_they_are() -> None:
     unsafe = {field.metadata["key"] for field in SETTINGS.values() if not field.metadata["project"]}
-    assert unsafe == {"model.base_url", "model.name", "model.api_key", "model.profile", "sandbox.kind"}
+    assert unsafe == {"model.base_url", "model.name", "model.api_key", "model.profile", "sandbox.kind"} | {
+        "window.theme",
+        "window.mouse",
+        "window.scrollback",
+    }
 
 
 @pytest.mark.parametrize(
@@ -187,3 +191,12 @@ def test_what_a_flag_or_a_variable_says_is_for_this_run(tmp_path: Path) -> None:
         False,
         False,
     ]
+
+
+def test_keys_are_the_users_alone(tmp_path: Path) -> None:
+    found = configured(tmp_path, user="[keys]\npalette = 'f2'\nmouse = ['f6', 'f7']\nundo = []")
+    assert found.keys == {"palette": ("f2",), "mouse": ("f6", "f7"), "undo": ()}
+    with pytest.raises(ConfigError, match="palette must be a key or a list of keys"):
+        configured(tmp_path, user="[keys]\npalette = 2")
+    with pytest.raises(ConfigError, match="which a project file may not"):
+        configured(tmp_path, project="[keys]\npalette = 'f2'")

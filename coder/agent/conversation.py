@@ -4,7 +4,7 @@ much the model may think."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coder import events
 from coder.agent.context import Transcript
@@ -20,7 +20,7 @@ from coder.model.roles import Levels
 from coder.model.window import Window
 from tools.base import Toolbox
 
-_BEGUN_CALL = re.compile(r"<(?:tool_call|function)\b.*", re.DOTALL)
+_BEGUN_CALL = re.compile(r"<(?:tool_call|function)\b.*|<[a-z_]*\Z", re.DOTALL)
 
 _ALARMS = {
     "off": (
@@ -35,11 +35,15 @@ _ALARMS = {
 class Partial:
     """What a running answer has said so far, as text; a call that is only begun is no part of it."""
 
-    text: str = ""
+    pieces: list[str] = field(default_factory=list)
 
     def add(self, delta: Delta) -> None:
         if delta.kind == "text":
-            self.text = _BEGUN_CALL.split(self.text + delta.text, maxsplit=1)[0]
+            self.pieces.append(delta.text)
+
+    @property
+    def text(self) -> str:
+        return _BEGUN_CALL.sub("", "".join(self.pieces)).strip()
 
 
 class Conversation:
@@ -80,8 +84,7 @@ class Conversation:
             await self._emit(events.ToolFinished(call=id, name=name, text=text, ok=False))
         last = self.transcript.messages[-1]
         if last["role"] != "assistant":
-            said_so_far = self._partial.text.strip()
-            await self.conclude("\n\n".join(filter(None, [said_so_far, f"[{why}]"])), "interrupted")
+            await self.conclude("\n\n".join(filter(None, [self._partial.text, f"[{why}]"])), "interrupted")
 
     async def conclude(self, text: str, finish: str) -> None:
         """Let the model have the last word, in words of ours or in its own from elsewhere."""

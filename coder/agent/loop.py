@@ -18,6 +18,7 @@ from coder.agent.conversation import Conversation
 from coder.agent.inbox import Inbox, as_note, without_forgery
 from coder.agent.limits import Limits
 from coder.agent.live import LiveOutput
+from coder.agent.memory import Past
 from coder.agent.permission import Permission
 from coder.agent.stuck import StuckDetector
 from coder.errors import LimitReached, ModelError
@@ -26,6 +27,7 @@ from coder.model import messages
 from coder.model.client import ModelClient
 from coder.model.messages import Reply, ToolCall
 from coder.model.roles import Levels
+from sandbox.workspace import Workspace
 from tools.base import Call, Context, Toolbox, ToolResult
 
 SILENT_TURNS = 3
@@ -59,10 +61,14 @@ class Attended:
 
     inbox: Inbox
     permission: Permission
-    transcript: Transcript | None = None
-    """What was said before; the agent puts the first one here."""
+    past: Past
+    """What was said before, as a model of this profile is sent it."""
+    keep: Callable[[Workspace, str], None]
+    """Called in a thread with each snapshot before it is told."""
+    extra: str = ""
+    """What the model is sent after the user's words: attached files, news."""
     typed: str = ""
-    """What the user wrote, where the task is more than that."""
+    """What the user wrote."""
     tree: str = ""
     """The snapshot of the files before the task."""
 
@@ -122,7 +128,7 @@ class Agent:
 
     async def _begin(self, system: str, task: str) -> None:
         attended = self._attended
-        transcript = attended.transcript if attended else None
+        transcript = attended.past(self._model.profile) if attended else None
         if transcript is None:
             transcript = Transcript(messages.system(system))
             await self._emit(events.ConversationStarted(system=system))
@@ -137,8 +143,9 @@ class Agent:
         )
         said = events.UserMessage(text=task)
         if attended is not None:
-            attended.transcript = transcript
-            said = events.UserMessage(text=task, typed=attended.typed, tree=attended.tree)
+            self._tree = attended.tree
+            typed = attended.typed if attended.typed != task else ""
+            said = events.UserMessage(text=task, typed=typed, tree=attended.tree)
         transcript.append(messages.user(task))
         await self._emit(said)
 
@@ -304,6 +311,8 @@ class Agent:
         workspace = (await self._context()).sandbox.workspace
         tree = await asyncio.to_thread(workspace.snapshot)
         if tree != (self._tree or workspace.base):
+            if self._attended is not None:
+                await asyncio.to_thread(self._attended.keep, workspace, tree)
             changed = await asyncio.to_thread(workspace.changes, self._tree or None, tree)
             await self._emit(events.Checkpoint(tree=tree, paths=tuple(change.path for change in changed)))
         self._tree = tree

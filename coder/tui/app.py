@@ -13,20 +13,24 @@ from textual.widgets import TextArea
 
 from coder import events
 from coder.transcript.safe import visible
+from coder.transcript.words import OUTCOME
 from coder.tui.asking import Asking
 from coder.tui.keymap import APPROVAL, BLOCKS, COMPOSER, PICKER, PROMPT
 from coder.tui.link import Opened
 from coder.tui.listing import Listing
-from coder.tui.plate import BAD, Plate
+from coder.tui.plate import BAD, GOOD, Plate
 from coder.tui.status import NARROW, status_row, title_row
+from coder.tui.theme import themes
 from coder.tui.view import TranscriptView
 from coder.tui.viewing import Viewing
 from coder.tui.writing import DRAFT_SECONDS, Writing
 from coder.workflows.port import Mode
 
+DEFAULT_THEME = "coder-dark"
 NOTIFY_SECONDS = 10.0
 """Nobody who used a key so recently needs to be called."""
 
+ANSWERS = ("allow", "allow_session", "allow_prefix", "refuse")
 SMALLEST = (30, 8)
 """Columns and rows below which nothing but a line is shown."""
 
@@ -52,8 +56,9 @@ class Window(Writing, Asking, Listing, Viewing):
         yield Plate("small")
 
     def on_mount(self) -> None:
-        if self.settings.theme in self.available_themes:
-            self.theme = self.settings.theme
+        for theme in themes():
+            self.register_theme(theme)
+        self.theme = self.settings.theme if self.settings.theme in self.themes() else DEFAULT_THEME
         self.begin_writing()
         self.begin_asking()
         self.composer.focus()
@@ -92,14 +97,19 @@ class Window(Writing, Asking, Listing, Viewing):
             await super().on_event(event)
 
     async def _press(self, event: ui.Key) -> None:
+        if letter := self.begun_word():
+            self.last_key = time.monotonic()
+            await self.composer.press(letter, letter)
         context = self.context
         self.last_key = time.monotonic()
         if self.editing_plan and context == COMPOSER and self._press_in_plan(event.key):
             return
         id_ = self.key_table.find(context, event.key, event.character)
-        if id_ and getattr(self, f"do_{id_}")() is not False:
+        if context == APPROVAL and id_ in ANSWERS:
+            self.consider(id_, event.character)
+        elif id_ and getattr(self, f"do_{id_}")() is not False:
             return
-        if context == PICKER:
+        elif context == PICKER:
             self.picker.press(event.key, event.character)
         elif context == PROMPT:
             self.asker.press(event.key, event.character)
@@ -204,7 +214,9 @@ class Window(Writing, Asking, Listing, Viewing):
     def _finished(self, event: events.RunFinished) -> None:
         self._tick(False)
         self.draw_queue()
-        self._call_back(f"{event.status}")
+        self._call_back(OUTCOME.get(event.status, event.status))
+        if event.status == "solved" and event.patch:
+            self.tell_for_good("/apply puts the change onto your files, /diff shows it", GOOD)
 
     def draw_status(self) -> None:
         width = self.size.width

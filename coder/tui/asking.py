@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from textual.timer import Timer
+
 from coder import events
 from coder.tui.base import Base
 from coder.tui.pickers import Question
+from coder.tui.plate import PLAIN
 from coder.workflows.port import Answer, ApprovalRequest, Mode, Port
 
 CALM_SECONDS = 0.8
 """A panel that appears in the middle of typing takes no answer before the keys have been still for so long."""
+
+LETTER_SECONDS = 0.3
+"""A letter that another follows so soon begins a word, and is no answer."""
 
 PLAN_ID = "plan"
 
@@ -19,6 +25,8 @@ class Asking(Base):
     _requests: list[ApprovalRequest]
     _calm = True
     editing_plan = False
+    _letter: tuple[str, Timer] | None = None
+    """A letter that will be an answer if nothing follows it."""
 
     def begin_asking(self) -> None:
         self._requests = []
@@ -61,6 +69,28 @@ class Asking(Base):
         self._calm = self._calm or self.unused_for() >= CALM_SECONDS
         return self._calm
 
+    def consider(self, id_: str, character: str | None) -> None:
+        """A key that answers: a digit or another key at once, a letter unless it turns out to begin a word."""
+        if not character or not character.isalpha():
+            getattr(self, f"do_{id_}")()
+            return
+
+        def answer() -> None:
+            self._letter = None
+            if self.takes_answers:
+                getattr(self, f"do_{id_}")()
+
+        self._letter = (character, self.set_timer(LETTER_SECONDS, answer))
+
+    def begun_word(self) -> str:
+        """The letter that was just pressed and is no answer after all, for something else was pressed."""
+        if self._letter is None:
+            return ""
+        (letter, timer), self._letter = self._letter, None
+        timer.stop()
+        self._calm = False
+        return letter
+
     def do_allow(self, argument: str = "") -> None:
         del argument
         if self.approval.plan:
@@ -93,7 +123,7 @@ class Asking(Base):
         self.editing_plan = True
         self.resolved(PLAN_ID)
         self.composer.write(plan)
-        self.tell_for_good("Enter has the plan carried out as it stands here, Esc leaves it")
+        self.tell_for_good("Enter has the plan carried out as it stands here, Esc leaves it", PLAIN)
         return True
 
     def do_approval_up(self, argument: str = "") -> None:

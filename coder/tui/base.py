@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Coroutine
 from typing import Any
 
 from textual.app import App
@@ -20,22 +18,12 @@ from coder.tui.figures import Figures
 from coder.tui.keymap import Keymap
 from coder.tui.link import Connect, Link, Opened
 from coder.tui.pickers import Asker, Choice, Picker, Question
-from coder.tui.plate import DIM, PLAIN, Plate, Row
+from coder.tui.plate import BAD, DIM, PLAIN, Plate, Row
+from coder.tui.settings import Settings
 from coder.tui.view import TranscriptView
 from coder.workflows.port import Mode
 
 FLASH_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What the user chose. `state` is the folder for what outlives sessions, `folder` this session's own."""
-
-    state: Path
-    folder: Path
-    theme: str = ""
-    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    mouse: bool = True
 
 
 class Base(App[int], inherit_bindings=False):
@@ -91,9 +79,9 @@ class Base(App[int], inherit_bindings=False):
         self._say(sentence, style)
         self._flash = self.set_timer(FLASH_SECONDS, self.draw_notice)
 
-    def tell_for_good(self, sentence: str) -> None:
+    def tell_for_good(self, sentence: str, style: str = BAD) -> None:
         """Say something that stays until something else is said."""
-        self._say(sentence, "$text-error bold")
+        self._say(sentence, style)
 
     def _say(self, sentence: str, style: str) -> None:
         if self._flash is not None:

@@ -11,6 +11,9 @@ from coder.events import Event
 CHARACTERS_PER_TOKEN = 3.6
 """For the live estimate alone; the server's own count replaces it with each answer."""
 
+SHORTEST = 0.2
+"""Seconds; an answer that came faster tells nothing of the server's speed."""
+
 
 @dataclass(slots=True)
 class Figures:
@@ -95,7 +98,7 @@ class Figures:
     def _answer(self, event: events.AssistantMessage) -> None:
         spent = event.spent
         writing = event.seconds - event.first_token_seconds
-        if spent.completion_tokens > 1 and writing > 0:
+        if spent.completion_tokens > 1 and writing > SHORTEST:
             self.rate, self.estimated = spent.completion_tokens / writing, False
         self.first_token = event.first_token_seconds
         self.thinking = (spent.thinking_tokens, event.allowed or 0)

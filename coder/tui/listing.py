@@ -13,6 +13,7 @@ from coder.errors import UsageError
 from coder.tui.base import Base
 from coder.tui.keymap import commands, help_lines
 from coder.tui.pickers import Choice, Item, Question
+from coder.tui.theme import themes
 from coder.workflows.port import Port
 
 MOST_SESSIONS = 200
@@ -37,8 +38,7 @@ class Listing(Base):
         if not argument and self.composer.text and self.composer.display:
             return False
         items = [
-            Item("", f"{text:<30}{help_}" if text else f"── {help_}")
-            for text, help_ in help_lines(self.key_table)
+            Item("", help_ if keys else f"── {help_}", keys) for keys, help_ in help_lines(self.key_table)
         ]
         self.choose(Choice("Keys and commands", items, lambda _: None))
         return True
@@ -120,7 +120,7 @@ class Listing(Base):
     def do_pick_rename(self, argument: str = "") -> None:
         del argument
         if (folder := self._managed()) is not None:
-            title = sessions.title_of(folder)
+            title = sessions.title_of(sessions.state_of(folder))
             self.picker.close()
             self.ask(Question("Title", lambda text: self._rename(folder.name, text), self.arrange), title)
 
@@ -129,7 +129,7 @@ class Listing(Base):
         if (folder := self._managed()) is not None:
             self.picker.close()
             self.arrange()
-            self._resume(sessions.fork(folder).name)
+            self._resume(sessions.fork(sessions.home(os.environ), folder))
 
     def do_pick_delete(self, argument: str = "") -> None:
         del argument
@@ -147,8 +147,8 @@ class Listing(Base):
             self.do_resume()
 
     def themes(self) -> list[str]:
-        """The names of all themes."""
-        return sorted(self.available_themes)
+        """The names of our themes."""
+        return [theme.name for theme in themes()]
 
     def _run(self, id_: str) -> None:
         """An action that wants an argument is put into the composer instead."""
@@ -202,7 +202,7 @@ def _session_items() -> list[Item]:
             state = sessions.state_of(folder)
         except UsageError:
             continue
-        title = state.title or " ".join(state.task.split()) or folder.name
+        title = sessions.title_of(state) or folder.name
         found.append(Item(folder.name, title, _detail(state.started, ())))
     return found
 

@@ -6,8 +6,8 @@ import asyncio
 import gc
 import sys
 
-from coder.tui.base import Settings
 from coder.tui.link import Connect
+from coder.tui.settings import Settings
 from coder.tui.terminal import POP_TITLE, PUSH_TITLE, title
 from coder.workflows.port import Mode
 

@@ -140,10 +140,12 @@ class Asker(Plate):
     def __init__(self) -> None:
         super().__init__("asker")
         self.question: Question | None = None
+        self.note = ""
+        """Stands behind the text: what `typed` found out."""
         self.line = LineOfText()
 
     def open(self, question: Question, text: str = "") -> None:
-        self.question, self.line = question, LineOfText(text)
+        self.question, self.line, self.note = question, LineOfText(text), ""
         self.draw()
 
     def close(self) -> None:
@@ -159,16 +161,18 @@ class Asker(Plate):
         self._changed()
 
     def _changed(self) -> None:
-        self.draw()
         if self.question and self.question.typed:
             self.question.typed(self.line.text)
+        self.draw()
 
     def draw(self) -> None:
         if self.question is not None:
             label = visible(self.question.label)
             room = max(8, self.app.size.width - cells(label) - 6)
             text = self.line.text[-room:]
-            self.show([[(f" {label} ", STRONG), (f"› {text}", PLAIN), (" ", PICKED)]])
+            self.show(
+                [[(f" {label} ", STRONG), (f"› {text}", PLAIN), (" ", PICKED), (f"  {self.note}", DIM)]]
+            )
 
 
 def _entry(item: Item, width: int, *, picked: bool) -> Row:

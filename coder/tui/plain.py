@@ -93,16 +93,16 @@ class Plain:
         self._ended = True
 
     def _understand(self, line: str) -> None:
-        if self._refusing:
+        if line.startswith("/"):
+            name, _, argument = line[1:].partition(" ")
+            self._command(name, argument.strip())
+        elif self._refusing:
             self._refusing = False
             self._answer(Answer.no(line))
         elif (self._asked or self._plan) and time.monotonic() - self._asked_at < CALM_SECONDS:
             self.say("That came too soon to be an answer. Please answer again.")
         elif self._asked or self._plan:
             self._choose(line)
-        elif line.startswith("/"):
-            name, _, argument = line[1:].partition(" ")
-            self._command(name, argument.strip())
         elif line.startswith("!"):
             self._link.order(lambda port: port.shell(line[1:].strip()))
         elif line:

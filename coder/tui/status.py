@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coder.transcript.line import cells, clip
-from coder.transcript.safe import visible
+from coder.transcript.safe import first_line
 from coder.tui.figures import Figures
 from coder.tui.plate import BAD, CARE, DIM, PLAIN, STRONG, Piece, Row
 
 NARROW = 70
 """Below this many columns the line has its short form."""
+
+WIDE = 100
+"""From this many on it names what the sandbox does not enforce; below, it counts."""
 
 SEPARATOR = " │ "
 BAR_CELLS = 7
@@ -29,23 +32,22 @@ class Field:
 
 def status_row(figures: Figures, mode: str, width: int, now: float) -> Row:
     """The line's pieces, at most `width` cells in all."""
-    fields = _narrow(figures, mode) if width < NARROW else _wide(figures, mode, now)
-    fields = [field for field in fields if field.text]
+    fields = _narrow(figures, mode) if width < NARROW else _wide(figures, mode, width, now)
+    fields = [replace(field, text=clip(first_line(field.text), width // 2)) for field in fields if field.text]
     separator = " · " if width < NARROW else SEPARATOR
     while len(fields) > 1 and _cells(fields, separator) > width:
         fields.remove(max(fields, key=lambda field: field.rank))
     pieces: list[Piece] = [(" ", PLAIN)]
     for place, field in enumerate(fields):
-        text = visible(field.text).replace("\n", " ")
-        pieces += [(separator, DIM)] * bool(place) + [(clip(text, width - 1), field.style)]
+        pieces += [(separator, DIM)] * bool(place) + [(field.text, field.style)]
     return pieces
 
 
 def title_row(figures: Figures, width: int) -> Row:
     """The line above the transcript: the task at the left, model and place at the right."""
-    right = visible(" · ".join(filter(None, [figures.model, figures.place])))
+    right = first_line(" · ".join(filter(None, [figures.model, figures.place])))
     right = clip(right, width // 2)
-    task = visible(" ".join(figures.task.split()))
+    task = first_line(" ".join(figures.task.split()))
     left = clip(f" coder · {task}" if task else " coder", max(0, width - cells(right) - 3))
     rule = "─" * max(0, width - cells(left) - cells(right) - 3)
     return [(left, STRONG), (f" {rule} ", DIM), (right, DIM)]
@@ -55,14 +57,14 @@ def _cells(fields: list[Field], separator: str) -> int:
     return 1 + sum(cells(field.text) for field in fields) + len(separator) * (len(fields) - 1)
 
 
-def _wide(figures: Figures, mode: str, now: float) -> list[Field]:
+def _wide(figures: Figures, mode: str, width: int, now: float) -> list[Field]:
     changed = f"+{figures.added} -{figures.removed}" if figures.added or figures.removed else ""
     spent, allowed = figures.thinking
     thought = f"thought {spent}/{allowed}" if allowed else f"thought {spent}" if spent else ""
     timing = [_rate(figures, " tok/s"), _seconds("ttft", figures.first_token), _cache(figures)]
     return [
         Field(0, mode, STRONG),
-        _sandbox(figures),
+        _sandbox(figures, short=width < WIDE),
         Field(1, _step(figures)),
         _context(figures),
         Field(4, timing[0]),
@@ -81,7 +83,7 @@ def _narrow(figures: Figures, mode: str) -> list[Field]:
         Field(0, mode, STRONG),
         _sandbox(figures, short=True),
         Field(1, _step(figures)),
-        Field(3, f"{100 * used // limit}%" if used and limit else "", _full(figures)),
+        Field(2, f"{100 * used // limit}%" if used and limit else "", _full(figures)),
         Field(4, _rate(figures, "t/s")),
     ]
 
@@ -91,9 +93,9 @@ def _sandbox(figures: Figures, *, short: bool = False) -> Field:
     if figures.sandbox in ("none", "unconfined"):
         return Field(0, "NO SANDBOX", BAD)
     if not figures.weak:
-        return Field(5 if short else 3, figures.sandbox)
+        return Field(3, figures.sandbox)
     weak = f"!{len(figures.weak)}" if short else f"not: {', '.join(figures.weak)}"
-    return Field(5 if short else 3, f"{figures.sandbox} {weak}", CARE)
+    return Field(3, f"{figures.sandbox} {weak}", CARE)
 
 
 def _step(figures: Figures) -> str:

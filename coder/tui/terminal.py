@@ -10,10 +10,13 @@ from contextlib import contextmanager, suppress
 PUSH_TITLE, POP_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 
 
+def is_terminal() -> bool:
+    """Whether somebody can be there: keys come from a terminal, and results go to one."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def refusal(environ: Mapping[str, str]) -> str:
     """Why no window can be drawn here; empty when it can. The window is drawn on standard error."""
-    if not sys.stdin.isatty() or not sys.stdout.isatty():
-        return "standard input and output are no terminal"
     if not sys.stderr.isatty():
         return "standard error is redirected, and the window is drawn there"
     if environ.get("TERM", "") in ("dumb", "unknown", ""):

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from coder.transcript.words import counted
 from coder.tui.base import Base
 from coder.tui.clipboard import copy_with_tools
 from coder.tui.pickers import Question
@@ -188,7 +189,7 @@ class Viewing(Base):
 
     def _search(self, text: str) -> None:
         hits = self.transcript.search(text)
-        self.notice.show([[(f" {hits} hits", DIM)]] if text else [])
+        self.asker.note = counted(hits, "hit") if text else ""
 
     def _found(self, text: str) -> None:
         self.arrange()

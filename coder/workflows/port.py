@@ -32,7 +32,9 @@ class Port(Protocol):
     What cannot be done now (rewind while a task runs, an unknown checkpoint) raises UsageError with a sentence.
     """
 
-    mode: Mode
+    @property
+    def mode(self) -> Mode:
+        """What passes without asking."""
 
     def listen(self, sink: Sink) -> None:
         """Give `sink` every event, in order, from now on."""

@@ -87,14 +87,17 @@ class Site:
         return (await self._copying())[1].python
 
     @contextlib.asynccontextmanager
-    async def clean(self, tree: str = "", restore: Sequence[str] = ()) -> AsyncIterator[Sandbox]:
+    async def clean(
+        self, tree: str = "", restore: Sequence[str] = (), base: str = ""
+    ) -> AsyncIterator[Sandbox]:
         """A fresh sandbox on a fresh copy of snapshot `tree` (the base when empty), with the paths in
-        `restore` as they were in the base."""
+        `restore` as they were in the base. `base` is another snapshot than the copy's own start."""
         workspace = await self.workspace()
         state = self.state / f"clean-{next(self._numbers)}"
-        base = await asyncio.to_thread(workspace.tree_files, workspace.base)
-        overlay = {path: base.get(path) for path in restore}
-        copy = await self._stoppable(workspace.fresh, state, tree or workspace.base, overlay=overlay)
+        base = base or workspace.base
+        before = await asyncio.to_thread(workspace.tree_files, base)
+        overlay = {path: before.get(path) for path in restore}
+        copy = await self._stoppable(workspace.fresh, state, tree or base, overlay=overlay)
         try:
             sandbox, _ = await self._open(copy)
             yield sandbox

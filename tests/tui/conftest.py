@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from coder.tui.app import Window
-from coder.tui.base import Settings
+from coder.tui.settings import Settings
 from tests.tui.ports import ScriptedPort, connecting
 from tests.tui.shown import Shown
 

@@ -242,7 +242,7 @@ async def approving_two(shown: Shown) -> None:
 @state
 async def refusing(shown: Shown) -> None:
     await approving_a_command(shown)
-    await shown.press("n")
+    await shown.press("4")
     await shown.write("use the smaller test")
 
 

@@ -191,7 +191,7 @@ async def _(shown: Shown) -> None:
     await shown.tell(ANSWER)
     await shown.press("ctrl+f")
     await shown.write("found")
-    assert "1 hits" in shown.text
+    assert "1 hit" in shown.text
     await shown.press("enter")
     assert shown.window.focused is shown.window.transcript
 
@@ -367,6 +367,7 @@ async def _(shown: Shown) -> None:
     await ask(shown)
     assert "pytest -q" in shown.text
     await shown.press("y")
+    await shown.until(lambda: shown.asked("answer"))
     await shown.tell(EDIT)
     await shown.calm()
     await shown.press("1")
@@ -378,25 +379,26 @@ async def _(shown: Shown) -> None:
 async def _(shown: Shown) -> None:
     await ask(shown)
     await shown.press("a")
-    assert shown.asked("answer") == [("a1", Answer.session())]
+    await shown.until(lambda: shown.asked("answer") == [("a1", Answer.session())])
 
 
 @key("allow_prefix")
 async def _(shown: Shown) -> None:
     await ask(shown, EDIT)
-    await shown.press("p")
+    await shown.press("3")
     assert shown.asked("answer") == [], "no rule fits, so there is nothing to allow"
-    await shown.press("y")
+    await shown.press("1")
     await shown.tell(COMMAND)
     await shown.calm()
     await shown.press("p")
-    assert shown.asked("answer")[1:] == [("a1", Answer.prefix("pytest"))]
+    await shown.until(lambda: shown.asked("answer")[1:] == [("a1", Answer.prefix("pytest"))])
 
 
 @key("refuse")
 async def _(shown: Shown) -> None:
     await ask(shown)
     await shown.press("n")
+    await shown.until(lambda: "Why not?" in shown.text)
     await shown.write("not now")
     await shown.press("enter")
     assert shown.asked("answer") == [("a1", Answer.no("not now"))]
@@ -489,7 +491,7 @@ async def _(shown: Shown) -> None:
 @key("answer_leave")
 async def _(shown: Shown) -> None:
     await ask(shown)
-    await shown.press("n", "escape")
+    await shown.press("4", "escape")
     assert shown.asked("answer") == []
     assert "May it run this command?" in shown.text
 
@@ -529,3 +531,26 @@ async def test_no_key_overtakes_another(show: Show) -> None:
             shown.window.post_message(pressed(name))
         await shown.until(lambda: shown.asked("send"))
         assert shown.asked("send") == ["fix it\nzy"]
+
+
+async def test_words_are_no_answers(show: Show) -> None:
+    """Somebody begins to steer while a request is open: "also …" must not allow anything, nor lose a letter."""
+    async with show(ScriptedPort(script=[RUNNING])) as shown:
+        await ask(shown)
+        await shown.write("also yours")
+        assert shown.asked("answer") == []
+        assert shown.written == "also yours"
+        await shown.calm()
+        await shown.press("y")
+        await shown.until(lambda: shown.asked("answer") == [("a1", Answer.once())])
+        assert shown.written == "also yours"
+
+
+async def test_a_request_in_the_middle_of_typing_takes_no_answer(show: Show) -> None:
+    async with show(ScriptedPort(script=[RUNNING])) as shown:
+        await start(shown)
+        await shown.write("st")
+        await shown.tell(COMMAND)
+        await shown.write("ay 1 2 3")
+        assert shown.asked("answer") == []
+        assert shown.written == "stay 1 2 3"
