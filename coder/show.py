@@ -25,7 +25,7 @@ def list_runs(count: int) -> str:
             continue
         status = state.finished.status if state.finished else "unfinished"
         started = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.started))
-        task = " ".join(state.task.split())[:60]
+        task = " ".join(sessions.title_of(state).split())[:60]
         lines.append(f"{folder.name}  {started}  {status:<11}  {state.turns:>3} turns  {task}")
     return clean_text("\n".join(lines)) + "\n" if lines else "No runs yet.\n"
 
