@@ -270,6 +270,9 @@ class Stream:
     def add(self, sink: Sink) -> None:
         self._sinks.append(sink)
 
+    def remove(self, sink: Sink) -> None:
+        self._sinks.remove(sink)
+
     def span(self, name: str, parent: str = "") -> Emit:
         """An emitter for one named part of the run."""
 

@@ -66,9 +66,13 @@ class Session:
         """Raises UsageError when the journal is damaged or open elsewhere, OSError when it cannot be written."""
         request = self._request
         self._journal = Journal(request.session / FILE)
-        self._journal.lock()
-        self.past: tuple[Event, ...] = tuple(load(self._journal.path))
-        """The journal as it was."""
+        try:
+            self._journal.lock()
+            self.past: list[Event] = list(load(self._journal.path))
+            """The journal as it stands when `open` returns."""
+        except UsageError:
+            self._journal.close()
+            raise
         for event in self.past:
             self._memory.advance(event)
         sinks: tuple[Sink, ...] = (self._memory.advance, self._journal, *self._listeners)
@@ -78,9 +82,11 @@ class Session:
         self._history = History(request.session, self._house, self._memory, self._emit)
         self._permission = Permission(self._emit, self._first_mode())
         if self.past:
+            self._stream.add(self.past.append)
             async for event in loose_ends(self._memory):
                 await self._emit(event)
             await self._history.bring_back()
+            self._stream.remove(self.past.append)
 
     @property
     def mode(self) -> Mode:

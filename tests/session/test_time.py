@@ -228,6 +228,7 @@ async def test_after_a_kill_messages_and_files_are_the_same(
     assert again.copy("one.txt") == "1\n"
     assert "a + b" in again.copy("calc.py")
     assert again.of(events.RunFinished)[0].status == "interrupted"
+    assert again.session.past == list(load(folder / FILE)), "a window that listens from now on misses nothing"
     await again.task("go on")
     after = again.bodies()[0]["messages"]
     assert after[: len(sent)] == sent
