@@ -73,7 +73,8 @@ class TextDelta(Event, frozen=True, tag=True):
 
 
 class AssistantMessage(Event, frozen=True, tag=True):
-    """`allowed` is the thinking budget in tokens, None where there was none."""
+    """`allowed` is the thinking budget in tokens, None where there was none. `finish` is the server's word, or ours:
+    budget, enough; interrupted: all that was said so far; ended: put there for the model after its submission."""
 
     text: str
     thinking: str = ""

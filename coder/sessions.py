@@ -14,11 +14,14 @@ import msgspec
 from coder.errors import UsageError
 from coder.events import Event, Forked, Renamed
 from coder.journal import FILE, Journal, RunState, fold, load
+from sandbox.owner import is_gone, me
 from sandbox.walking import remove_tree
 
 KEPT = ("trees", "blobs", "conflicts")
 """The directories of a session that hold its snapshots (`sandbox.keeping`)."""
 MAX_TITLE = 120
+OWNER = "owner"
+"""The file that names the process whose copies lie beside it."""
 
 
 def home(environ: Mapping[str, str]) -> Path:
@@ -77,8 +80,19 @@ def rename(folder: Path, title: str) -> None:
     _append(folder, Renamed(title=" ".join(title.split())[:MAX_TITLE], run=folder.name))
 
 
+def refuse_in_use(folder: Path) -> None:
+    """Raises UsageError while a process works in `folder`."""
+    try:
+        owner = (folder / OWNER).read_text()
+    except OSError:
+        return
+    if owner != me() and not is_gone(owner):
+        raise UsageError(f"the run {folder.name} is still at work", hint="Wait for its end, or fork it.")
+
+
 def delete(folder: Path) -> None:
     """Remove a session with all that belongs to it. Raises UsageError while it is open."""
+    refuse_in_use(folder)
     journal = Journal(folder / FILE)
     try:
         journal.lock()

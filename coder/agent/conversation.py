@@ -75,21 +75,17 @@ class Conversation:
         self.transcript.cut(length)
         self._cache.rewritten()
 
-    async def break_off(self, why: str) -> None:
+    async def break_off(self, why: str, last: str = "") -> None:
         """Leave the messages in a form that every server takes, whatever was going on: each call has a result, and
-        the last word is the model's, with what it had said so far."""
+        the last word is the model's: what it had said so far and why that is all, or `last`."""
         for id, name in self.transcript.open_calls():  # noqa: A001
             text = f"[not run: {why}]"
             self.transcript.append(messages.tool(id, text))
             await self._emit(events.ToolFinished(call=id, name=name, text=text, ok=False))
-        last = self.transcript.messages[-1]
-        if last["role"] != "assistant":
-            await self.conclude("\n\n".join(filter(None, [self._partial.text, f"[{why}]"])), "interrupted")
-
-    async def conclude(self, text: str, finish: str) -> None:
-        """Let the model have the last word, in words of ours or in its own from elsewhere."""
-        self.transcript.append({"role": "assistant", "content": messages.scrub(text)})
-        await self._emit(events.AssistantMessage(text=text, finish=finish))
+        if self.transcript.messages[-1]["role"] != "assistant":
+            text = last or "\n\n".join(filter(None, [self._partial.text, f"[{why}]"]))
+            self.transcript.append({"role": "assistant", "content": messages.scrub(text)})
+            await self._emit(events.AssistantMessage(text=text, finish="ended" if last else "interrupted"))
 
     async def ask(self, step: str) -> Reply:
         """One complete answer, appended. `step` is diagnosis, failure or routine.

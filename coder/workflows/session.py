@@ -18,6 +18,7 @@ from coder.agent.permission import Permission
 from coder.errors import UsageError
 from coder.events import Event, RunFinished, Sink, Stream
 from coder.journal import FILE, Journal, load
+from coder.sessions import refuse_in_use
 from coder.workflows.beside import loose_ends, run_command
 from coder.workflows.handover import hand_over, names
 from coder.workflows.history import History
@@ -65,6 +66,7 @@ class Session:
     async def open(self) -> None:
         """Raises UsageError when the journal is damaged or open elsewhere, OSError when it cannot be written."""
         request = self._request
+        refuse_in_use(request.state)
         self._journal = Journal(request.session / FILE)
         try:
             self._journal.lock()

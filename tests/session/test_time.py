@@ -263,3 +263,23 @@ async def test_a_journal_of_an_unattended_run_can_be_gone_on_with(
     await again.task("what did you do?")
     assert again.bodies()[0]["messages"][: len(sent)] == sent
     assert "a + b" in again.copy("calc.py")
+
+
+async def test_a_run_that_is_still_at_work_is_left_alone(open_session: Opener, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "one"
+    folder.mkdir(parents=True)
+    (folder / FILE).touch()
+    owner = "from sandbox.owner import me; print(me(), end='', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", owner], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        (folder / "owner").write_bytes(process.stdout.read1())
+        for refused in (sessions.delete, sessions.refuse_in_use):
+            with pytest.raises(UsageError, match="still at work"):
+                refused(folder)
+        with pytest.raises(UsageError, match="still at work"):
+            await open_session([])
+        process.communicate(b"\n")
+    sessions.delete(folder)
+    assert not folder.exists()
