@@ -37,7 +37,7 @@ def show_run(run: str, output_format: str, *, verbose: bool) -> str:
     stream = list(load(journal))
     if output_format == "jsonl":
         return "".join(events.encode(event).decode() + "\n" for event in stream)
-    finished = next((event for event in stream if isinstance(event, events.RunFinished)), None)
+    finished = sessions.state_of(folder).finished
     if output_format == "json":
         if finished is None:
             return msgspec.json.encode(sessions.state_of(folder)).decode() + "\n"

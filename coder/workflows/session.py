@@ -159,11 +159,11 @@ class Session:
                     status="interrupted", reason="Interrupted", sentence="interrupted", exit=130
                 )
             ending = asyncio.create_task(self._finish(finished, plan))
-            try:
-                await asyncio.shield(ending)
-            except asyncio.CancelledError:
-                forget_cancellation()
-                await ending
+            while not ending.done():
+                try:
+                    await asyncio.shield(ending)
+                except asyncio.CancelledError:
+                    forget_cancellation()
             text = self._inbox.next_task()
 
     async def _outcome(self, text: str) -> RunFinished:
