@@ -31,7 +31,7 @@ def list_runs(count: int) -> str:
             continue
         status = state.finished.status if state.finished else "unfinished"
         started = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.started))
-        task = " ".join(state.task.split())[:60]
+        task = " ".join(sessions.title_of(state).split())[:60]
         lines.append(f"{folder.name}  {started}  {status:<11}  {state.turns:>3} turns  {task}")
     return clean_text("\n".join(lines)) + "\n" if lines else "No runs yet.\n"
 
@@ -43,7 +43,7 @@ def show_run(run: str, output_format: str, *, verbose: bool) -> str:
     stream = list(load(journal))
     if output_format == "jsonl":
         return "".join(events.encode(event).decode() + "\n" for event in stream)
-    finished = next((event for event in stream if isinstance(event, events.RunFinished)), None)
+    finished = sessions.state_of(folder).finished
     if output_format == "json":
         if finished is None:
             return msgspec.json.encode(sessions.state_of(folder)).decode() + "\n"
