@@ -63,7 +63,7 @@ def write_page(run: str, path: Path) -> None:
 
     folder = sessions.locate(sessions.home(os.environ), run)
     model = TranscriptModel().fold(load(folder / FILE))
-    title = sessions.state_of(folder).task
+    title = sessions.title_of(sessions.state_of(folder))
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8", errors="replace") as file:

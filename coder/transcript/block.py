@@ -105,6 +105,25 @@ class Said(Block):
         return rows
 
 
+class Title(Block):
+    """What a task is about, in one line; its words come whole with the user's message."""
+
+    kind = "title"
+
+    def __init__(self, text: str, right: str) -> None:
+        super().__init__()
+        self._text = text
+        self._right = right
+
+    @property
+    def source(self) -> str:
+        return self._text
+
+    def draw(self, width: int, look: Look) -> list[Line]:
+        right = clip(first_line(self._right), width // 3)
+        return [headline([(first_line(self._text), "title")], right, width)]
+
+
 class UserText(Block):
     """What the user said."""
 

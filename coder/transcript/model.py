@@ -35,6 +35,8 @@ class TranscriptModel:
         self._asked: dict[str, events.ApprovalRequested] = {}
         self._messages: list[int] = []
         """Where the user's messages stand that one can go back to."""
+        self._begun: int | None = None
+        """Where the present task began, as long as its message has not come."""
         self._span = ""
 
     @property
@@ -56,17 +58,20 @@ class TranscriptModel:
             self.take(event)
         return self
 
-    def lines(self, width: int, look: Look) -> list[Line]:
-        """All lines, for faces that print. A blank one stands before what begins something."""
-        lines: list[Line] = []
-        before = ""
-        for block in self.blocks:
-            drawn = block.lines(width, look)
-            if drawn and apart(before, block.kind):
-                lines.append(())
-            lines += drawn
-            before = block.kind
-        return lines
+    def lines(self, width: int, look: Look, *, last: int | None = None) -> list[Line]:
+        """All lines, for faces that print; or the last blocks that have `last` of them, since drawing takes time.
+        A blank one stands before what begins something."""
+        blocks = self.blocks
+        parts: list[list[Line]] = []
+        count = 0
+        for place in range(len(blocks) - 1, -1, -1):
+            drawn = blocks[place].lines(width, look)
+            gap = drawn and place > 0 and apart(blocks[place - 1].kind, blocks[place].kind)
+            parts.append([(), *drawn] if gap else drawn)
+            count += len(parts[-1])
+            if last is not None and count >= last:
+                break
+        return [line for part in reversed(parts) for line in part]
 
     def take(self, event: Event) -> None:
         """Fold one event in."""
@@ -96,6 +101,9 @@ class TranscriptModel:
                 self._streaming.pop(event.span, None)
             case events.BudgetSpent():
                 self.budget = event
+            case events.RunStarted():
+                self._begun = len(self.complete)
+                self._say(event)
             case events.UserMessage():
                 self._heard(event)
             case events.PlanUpdated():
@@ -179,7 +187,7 @@ class TranscriptModel:
 
     def _add(self, block: Block, event: Event) -> None:
         """A block of `event`. Where several parts of a run work side by side, a line says whose blocks follow."""
-        span = event.span or MAIN
+        span = MAIN if event.span in UNNAMED else event.span
         if span != self._span and (self._span or span != MAIN):
             self.add(Said("span", span, style="title"))
         self._span = span
@@ -187,7 +195,8 @@ class TranscriptModel:
 
     def _heard(self, event: events.UserMessage) -> None:
         if not event.steer:
-            self._messages.append(len(self.complete))
+            self._messages.append(len(self.complete) if self._begun is None else self._begun)
+            self._begun = None
         self._add(UserText(event.typed or event.text), event)
 
     def _resolved(self, event: events.ApprovalResolved) -> None:
@@ -199,6 +208,7 @@ class TranscriptModel:
         if 0 <= event.index < len(self._messages):
             place = self._messages[event.index]
             del self._messages[event.index :], self.complete[place:]
+            self._begun = None
             self._streaming.clear()
             self._tools = {key: tool for key, tool in self._tools.items() if tool.place < place}
             self._plans = {span: plan for span, plan in self._plans.items() if plan.place < place}
@@ -211,7 +221,8 @@ class TranscriptModel:
 
 
 MAIN = "task"
-"""The part of a run that needs no name."""
+UNNAMED = ("", MAIN, "shell")
+"""The parts of a run that need no name: what is asked for, and the user's own commands."""
 
 
 def apart(before: str, kind: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from coder import events
 from coder.events import Event
 from coder.transcript import words
-from coder.transcript.block import Said
+from coder.transcript.block import Said, Title
 
 _ANSWERS = {
     "once": "allowed once",
@@ -21,11 +21,11 @@ _NAMED = 5
 """Paths that are named; the others are counted."""
 
 
-def notice(event: Event) -> Said | None:
+def notice(event: Event) -> Said | Title | None:
     """What is told of `event`, or nothing."""
     match event:
         case events.RunStarted():
-            return Said("title", f"{event.workflow}: {event.task}", style="title", right=event.repository)
+            return Title(f"{event.workflow}: {event.task}", event.repository)
         case events.Prepared(sandbox=""):
             return note(f"model {words.described_model(event)}")
         case events.Prepared():

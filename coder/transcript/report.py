@@ -185,7 +185,7 @@ class Ending(Block):
 
     def draw(self, width: int, look: Look) -> list[Line]:
         event = self._event
-        good = event.status == "solved"
+        good = event.status in ("solved", "answered", "planned")
         sign = (
             look.glyphs.ok
             if good

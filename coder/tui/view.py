@@ -15,6 +15,8 @@ from coder.transcript.report import Patch
 from coder.tui.hits import Hits
 from coder.tui.paper import Paper
 
+SCROLLBACK = 2_000
+"""Lines that are left in the terminal after the window is closed."""
 _NAMES = {
     "text": "the answer",
     "user": "the message",
@@ -146,8 +148,9 @@ class TranscriptView(Paper):
         return as_markdown(self.model)
 
     def lines(self, width: int) -> list[str]:
-        """Everything as plain lines, for the terminal's own scrollback."""
-        return [plain(line) for line in self.model.lines(width, self._stage.look)]
+        """The last lines, plain, for the terminal's own scrollback."""
+        lines = self.model.lines(width, self._stage.look, last=SCROLLBACK)
+        return [plain(line) for line in lines[-SCROLLBACK:]]
 
     # Searching
 

@@ -150,6 +150,34 @@ def test_an_opened_thought_stays_open_when_the_answer_is_complete() -> None:
     assert "hm, so" in drawn(model)
 
 
+def test_going_back_takes_away_a_task_from_its_title_on() -> None:
+    task = [
+        events.RunStarted(task="one", workflow="run", repository="/r"),
+        events.UserMessage(text="one"),
+        events.UserMessage(text="and", steer=True),
+        events.Note(text="x"),
+    ]
+    model = TranscriptModel().fold([*task, *task, events.Rewound(index=1, messages=3, text="one")])
+    assert [block.kind for block in model.blocks] == ["title", "user", "user", "note", "note"]
+    assert model.cuts == 1
+
+
+def test_the_last_lines_are_the_end_of_all_lines() -> None:
+    model = TranscriptModel().fold(STORY)
+    whole = model.lines(80, Look())
+    for last in (1, 7, 40, 10_000):
+        some = model.lines(80, Look(), last=last)
+        assert len(some) >= min(last, len(whole))
+        assert some == whole[-len(some) :]
+
+
+def test_parts_of_a_run_are_named_where_others_follow() -> None:
+    spans = ("task", "shell", "candidate-1", "candidate-1", "candidate-2", "task")
+    model = TranscriptModel().fold([events.Note(text="x", span=span) for span in spans])
+    named = [block.source for block in model.blocks if block.kind == "span"]
+    assert named == ["candidate-1", "candidate-2", "task"]
+
+
 def test_a_call_shows_the_last_lines_while_it_runs() -> None:
     model = TranscriptModel().fold([events.ToolStarted(call="1", name="bash", arguments={"command": "make"})])
     for number in range(50):
