@@ -1,6 +1,6 @@
 """What this machine can run, and one line about what it cannot.
 
-`CODER_TEST_REQUIRE` names the parts (docker, model, bubblewrap) that must be there: a missing one is then an
+`CODER_TEST_REQUIRE` names the parts (docker, model, bubblewrap, browser) that must be there: a missing one is then an
 error instead of a skipped test.
 """
 
@@ -19,7 +19,13 @@ ABSENT: dict[str, str] = {}
 @cache
 def missing(part: str) -> str:
     """Why `part` cannot be used here; empty when it can."""
-    return {"docker": _missing_docker, "model": _missing_model, "bubblewrap": _missing_bubblewrap}[part]()
+    ways = {
+        "docker": _missing_docker,
+        "model": _missing_model,
+        "bubblewrap": _missing_bubblewrap,
+        "browser": _missing_browser,
+    }
+    return ways[part]()
 
 
 def _missing_docker() -> str:
@@ -55,9 +61,21 @@ def _missing_bubblewrap() -> str:
     return done.stderr.strip()
 
 
+def browser() -> str:
+    """A Chromium on this machine, or nothing."""
+    import shutil
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), "")
+
+
+def _missing_browser() -> str:
+    return "" if browser() else "no Chromium is installed"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for part in ("docker", "model"):
+        for part in ("docker", "model", "browser"):
             if item.get_closest_marker(part) and missing(part):
                 item.add_marker(pytest.mark.skip(reason=f"{part}: {missing(part)}"))
                 ABSENT[part] = missing(part)

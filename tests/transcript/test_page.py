@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from coder.events import Event
 from coder.transcript.export import as_markdown, fenced
 from coder.transcript.model import TranscriptModel
 from coder.transcript.page import as_page
+from tests.conftest import browser
 from tests.transcript.story import EVENTS, STORY, TEXT
 
 EVIL = (
@@ -125,8 +125,6 @@ def test_a_browser_shows_it_and_asks_for_nothing_else(tmp_path: Path, server: tu
     )
     stream = [*STORY, *hostile(), events.AssistantMessage(text=evil), events.Note(text=evil)]
     (tmp_path / "run.html").write_text(as_page(TranscriptModel().fold(stream), evil))
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    assert browser, "a Chromium must be installed for this test"
     done = subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", f"--user-data-dir={tmp_path}/b",
          "--dump-dom", f"{url}/run.html"],
