@@ -126,7 +126,7 @@ def test_a_browser_shows_it_and_asks_for_nothing_else(tmp_path: Path, server: tu
     stream = [*STORY, *hostile(), events.AssistantMessage(text=evil), events.Note(text=evil)]
     (tmp_path / "run.html").write_text(as_page(TranscriptModel().fold(stream), evil))
     done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", f"--user-data-dir={tmp_path}/b",
+        [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", f"--user-data-dir={tmp_path}/b",
          "--dump-dom", f"{url}/run.html"],
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
