@@ -16,8 +16,12 @@ MAX_ROWS = 20_000
 MAX_LINE = 2_000
 """Characters of one line; the rest is left out, with a sign."""
 _MAX_TOKENS = 200
-_ALIKE = 0.4
+_ALIKE = 0.5
 """Two lines less alike than this are a rewrite: marking their words would only be noise."""
+_AHEAD = 4
+"""Added lines in which a removed one's new form is looked for."""
+_LONG_RUN = 40
+"""Lines removed or added at once in which no new forms are looked for: that is a rewrite too."""
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)")
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
@@ -102,13 +106,13 @@ def _marked(rows: Sequence[Row]) -> Iterator[Line]:
             yield ((_shown(rows[place]), "context"),)
             place += 1
             continue
-        pairs = [_words(_shown(a), _shown(b)) for a, b in zip(removed, added, strict=False)]
-        yield from (
-            pairs[n][0] if n < len(pairs) else ((_shown(row), "removed"),) for n, row in enumerate(removed)
-        )
-        yield from (
-            pairs[n][1] if n < len(pairs) else ((_shown(row), "added"),) for n, row in enumerate(added)
-        )
+        before = [((_shown(row), "removed"),) for row in removed]
+        after = [((_shown(row), "added"),) for row in added]
+        marked: tuple[dict[int, Line], dict[int, Line]] = {}, {}
+        for old, new in _partners(removed, added):
+            marked[0][old], marked[1][new] = _words(_shown(removed[old]), _shown(added[new]))
+        yield from (marked[0].get(number, line) for number, line in enumerate(before))
+        yield from (marked[1].get(number, line) for number, line in enumerate(after))
         place += len(removed) + len(added)
 
 
@@ -123,17 +127,39 @@ def _shown(row: Row) -> str:
     return visible(row.text.rstrip("\r")).replace("\n", " ")
 
 
+def _partners(removed: Sequence[Row], added: Sequence[Row]) -> Iterator[tuple[int, int]]:
+    """Which added line is the new form of which removed one: the likest of the next few, in order."""
+    if max(len(removed), len(added)) > _LONG_RUN:
+        return
+    begin = 0
+    words = [_tokens(_shown(row)) for row in added]
+    for old, row in enumerate(removed):
+        before = _tokens(_shown(row))
+        likeness = [
+            (_likeness(before, words[new]), -new) for new in range(begin, min(begin + _AHEAD, len(added)))
+        ]
+        best, place = max(likeness, default=(0.0, 0))
+        if best >= _ALIKE:
+            yield old, -place
+            begin = 1 - place
+
+
+def _tokens(text: str) -> list[str]:
+    return [word for word in _WORDS.findall(text) if not word.isspace()]
+
+
+def _likeness(old: list[str], new: list[str]) -> float:
+    """From 0 to 1, of words alone; lines of very many words are not compared."""
+    if not old or not new or max(len(old), len(new)) > _MAX_TOKENS:
+        return 0.0
+    return SequenceMatcher(None, old, new, autojunk=False).ratio()
+
+
 def _words(before: str, after: str) -> tuple[Line, Line]:
     old, new = _WORDS.findall(before), _WORDS.findall(after)
-    whole: tuple[Line, Line] = ((before, "removed"),), ((after, "added"),)
-    if not old or not new or max(len(old), len(new)) > _MAX_TOKENS:
-        return whole
-    matcher = SequenceMatcher(None, old, new, autojunk=False)
-    if matcher.ratio() < _ALIKE:
-        return whole
     removed: list[Segment] = []
     added: list[Segment] = []
-    for kind, a, b, c, d in matcher.get_opcodes():
+    for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         mark = "" if kind == "equal" else ".word"
         if b > a:
             removed.append(("".join(old[a:b]), f"removed{mark}"))

@@ -40,8 +40,7 @@ class Glyphs:
     more: str = "…"
     note: str = "·"
     warning: str = "!"
-    checkpoint: str = "⎌"
-    minus: str = "-"
+    checkpoint: str = "◇"
 
 
 UNICODE = Glyphs()

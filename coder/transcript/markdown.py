@@ -127,7 +127,7 @@ class _Page:
         for number, row in enumerate(rows):
             lines += _row(row, widths)
             if number == 0:
-                rules = [self._glyphs.rule * min(share, 200) for share in widths]
+                rules = [self._glyphs.rule * min(share, 12 if width >= FLOWING else 200) for share in widths]
                 lines.append((("  ".join(rules), "rule"),))
         return lines
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 from html import escape
 from importlib.resources import files
 
 from coder.transcript.block import Block
-from coder.transcript.line import FLOWING, Line, Look
+from coder.transcript.line import FLOWING, UNICODE, Line, Look
 from coder.transcript.model import TranscriptModel, apart
 from coder.transcript.safe import first_line
 
-_LOOK = Look(split=0, whole=True)
+_LOOK = Look(glyphs=replace(UNICODE, bar="", unfolded=""), split=0, whole=True)
 _FOLDED = {"thought", "tool", "tests", "plan"}
 """Kinds whose first line is all that is seen until somebody opens them."""
 
@@ -44,7 +45,7 @@ def _section(block: Block, *, standing_apart: bool) -> str:
     if not lines:
         return ""
     head, rest = _row(lines[0]), "\n".join(map(_row, lines[1:]))
-    kind = escape(block.kind) + (" apart" if standing_apart else "")
+    kind = f"block-{escape(block.kind)}" + (" apart" if standing_apart else "")
     if not rest:
         body = f"<pre>{head}</pre>"
     elif block.kind in _FOLDED:
