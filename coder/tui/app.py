@@ -107,7 +107,7 @@ class Window(Writing, Asking, Listing, Viewing):
         id_ = self.key_table.find(context, event.key, event.character)
         if context == APPROVAL and id_ in ANSWERS:
             self.consider(id_, event.character)
-        elif id_ and getattr(self, f"do_{id_}")() is not False:
+        elif id_ and self.act(id_):
             return
         elif context == PICKER:
             self.picker.press(event.key, event.character)
