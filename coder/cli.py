@@ -236,12 +236,18 @@ def sessions(count: int) -> None:
 @click.option(
     "--output-format", type=click.Choice(["text", "json", "jsonl"]), default="text", show_default=True
 )
+@click.option(
+    "--html", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write one HTML page instead."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Answers and tool results whole.")
-def show(run: str, output_format: str, verbose: bool) -> None:
+def show(run: str, output_format: str, page: Path | None, verbose: bool) -> None:
     """Show a past run: RUN is an id, the beginning of one, or a path; without it the newest."""
-    from coder.show import show_run
+    from coder.show import show_run, write_page
 
-    click.echo(show_run(run, output_format, verbose=verbose), nl=False)
+    if page is not None:
+        write_page(run, page)
+    else:
+        click.echo(show_run(run, output_format, verbose=verbose), nl=False)
 
 
 def main() -> NoReturn:

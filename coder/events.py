@@ -73,7 +73,8 @@ class TextDelta(Event, frozen=True, tag=True):
 
 
 class AssistantMessage(Event, frozen=True, tag=True):
-    """`allowed` is the thinking budget in tokens, None where there was none."""
+    """`allowed` is the thinking budget in tokens, None where there was none. `finish` is the server's word, or ours:
+    budget, enough; interrupted: all that was said so far; ended: put there for the model after its submission."""
 
     text: str
     thinking: str = ""
@@ -269,6 +270,9 @@ class Stream:
 
     def add(self, sink: Sink) -> None:
         self._sinks.append(sink)
+
+    def remove(self, sink: Sink) -> None:
+        self._sinks.remove(sink)
 
     def span(self, name: str, parent: str = "") -> Emit:
         """An emitter for one named part of the run."""

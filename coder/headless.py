@@ -10,19 +10,8 @@ from typing import Any, TextIO
 
 from coder import __version__, events
 from coder.events import Event, RunFinished
+from coder.transcript import words
 from sandbox.text import clean_text
-
-OUTCOME = {
-    "solved": "Solved",
-    "answered": "Answered",
-    "planned": "Planned",
-    "unsolved": "Not solved",
-    "limit": "Stopped at a limit",
-    "model": "The model server failed",
-    "sandbox": "No sandbox",
-    "usage": "Cannot start",
-    "interrupted": "Interrupted",
-}
 
 
 class Progress:
@@ -116,7 +105,7 @@ def describe(event: Event, *, verbose: bool = False) -> str:
         case events.RunStarted():
             return f"{event.workflow}: {event.task.splitlines()[0] if event.task else ''}"
         case events.Prepared(sandbox=""):
-            return _described_model(event)
+            return f"  model    {words.described_model(event)}"
         case events.Prepared():
             return f"  sandbox  {event.sandbox}: {event.why}"
         case events.SuiteRan():
@@ -142,34 +131,12 @@ def describe(event: Event, *, verbose: bool = False) -> str:
             return ""
 
 
-def _described_model(event: events.Prepared) -> str:
-    facts = [event.server, f"profile {event.profile}", event.strategy, f"thinking {event.thinking}"]
-    if event.context_length:
-        facts.append(f"context {event.context_length} tokens")
-    return f"  model    {event.model} ({', '.join(facts)})"
-
-
 def _described_answer(event: events.AssistantMessage, verbose: bool) -> str:
     text = " ".join(event.text.split())
-    counts = _counts(event)
+    counts = words.counts(event)
     if verbose and event.text:
         return f"{event.text}\n  model    {counts}"
     return f"  model    {text[:100]}{'…' if len(text) > 100 else ''} ({counts})"
-
-
-def _counts(event: events.AssistantMessage) -> str:
-    """What the answer cost: the prompt and how much of it was cached, the answer and how much of it was thought."""
-    spent = event.spent
-    cached = f" ({_cached(spent)} cached)" if spent.cached_tokens else ""
-    counts = f"{spent.prompt_tokens}{cached} → {spent.completion_tokens} tokens"
-    if spent.thinking_tokens or event.allowed:
-        allowed = f" of {event.allowed}" if event.allowed else ""
-        counts += f", thought {spent.thinking_tokens}{allowed}{', cut' if spent.thinking_cuts else ''}"
-    return f"{counts}, {event.seconds:.1f} s"
-
-
-def _cached(spent: events.Spent) -> str:
-    return f"{100 * spent.cached_tokens // spent.prompt_tokens} %"
 
 
 def _described_tool(event: events.ToolFinished, verbose: bool) -> str:
@@ -224,36 +191,16 @@ def as_object(finished: RunFinished, journal: Path) -> dict[str, Any]:
 
 def as_text(finished: RunFinished, patch: Path | None) -> str:
     """The result for people: how it ended, what the tests said, the diff, and where it is kept."""
-    lines = [f"{OUTCOME[finished.status]}: {finished.sentence.rstrip('.')}."]
+    lines = [f"{words.OUTCOME[finished.status]}: {finished.sentence.rstrip('.')}."]
     if finished.summary:
         lines.append(finished.summary)
-    for label, key in (("before", "tests_before"), ("after", "tests_after")):
-        counts = finished.evidence.get(key)
-        if counts:
-            lines.append(f"  tests {label}: {counts['passed']} passed, {counts['failed']} failed")
-    lines += [f"  runs later on your machine: {path}" for path in finished.evidence.get("flagged", ())]
+    lines += [f"  {told}" for told in words.evidence(finished)]
     if finished.patch:
         lines += ["", finished.patch.rstrip("\n"), ""]
         lines.append(f"  patch: {patch}" if patch else "")
-    lines += _costs(finished)
+    lines += [f"  {told}" for told in words.costs(finished)]
     lines.append(f"  time: {finished.timings.get('seconds', 0.0):.1f} s")
     return clean_text("\n".join(lines)) + "\n"
-
-
-def _costs(finished: RunFinished) -> list[str]:
-    """What was spent, beside what was allowed."""
-    spent = finished.spent
-    if not spent.requests:
-        return []
-    cached = f", {_cached(spent)} of them cached" if spent.cached_tokens else ""
-    lines = [
-        f"  tokens: {spent.prompt_tokens} read{cached}, {spent.completion_tokens} written in {spent.turns} turns"
-    ]
-    if finished.thinking:
-        allowed = ", ".join(f"{level} for {step}" for step, level in finished.thinking.items())
-        cut = f", {spent.thinking_cuts} cut" if spent.thinking_cuts else ""
-        lines.append(f"  thinking: {spent.thinking_tokens} tokens (allowed: {allowed}{cut})")
-    return lines
 
 
 def write_result(text: str) -> None:

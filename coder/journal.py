@@ -86,6 +86,7 @@ class RunState(msgspec.Struct):
     messages: int = 0
     title: str = ""
     """What the user called it; else empty."""
+    first_task: str = ""
     tasks: int = 0
     mode: str = ""
     queued: int = 0
@@ -108,6 +109,7 @@ def advance(state: RunState, event: Event) -> None:
         case events.RunStarted():
             state.run, state.started = event.run, state.started or event.t
             state.tasks += 1
+            state.first_task = state.first_task or event.task
             state.finished = None
             state.task, state.repository, state.workflow = event.task, event.repository, event.workflow
         case events.Prepared():

@@ -33,17 +33,20 @@ _ALARMS = {
 
 @dataclass(slots=True)
 class Partial:
-    """What a running answer has said so far, as text; a call that is only begun is no part of it."""
+    """What a running answer has said so far, as text and thought; a call that is only begun is no part of it."""
 
-    pieces: list[str] = field(default_factory=list)
-
-    def add(self, delta: Delta) -> None:
-        if delta.kind == "text":
-            self.pieces.append(delta.text)
+    pieces: list[Delta] = field(default_factory=list)
 
     @property
     def text(self) -> str:
-        return _BEGUN_CALL.sub("", "".join(self.pieces)).strip()
+        return _BEGUN_CALL.sub("", self._of("text")).strip()
+
+    @property
+    def thought(self) -> str:
+        return self._of("thinking").strip()
+
+    def _of(self, kind: str) -> str:
+        return "".join(piece.text for piece in self.pieces if piece.kind == kind)
 
 
 class Conversation:
@@ -75,21 +78,20 @@ class Conversation:
         self.transcript.cut(length)
         self._cache.rewritten()
 
-    async def break_off(self, why: str) -> None:
+    async def break_off(self, why: str, last: str = "") -> None:
         """Leave the messages in a form that every server takes, whatever was going on: each call has a result, and
-        the last word is the model's, with what it had said so far."""
+        the last word is the model's: what it had said so far and why that is all, or `last`."""
         for id, name in self.transcript.open_calls():  # noqa: A001
             text = f"[not run: {why}]"
             self.transcript.append(messages.tool(id, text))
             await self._emit(events.ToolFinished(call=id, name=name, text=text, ok=False))
-        last = self.transcript.messages[-1]
-        if last["role"] != "assistant":
-            await self.conclude("\n\n".join(filter(None, [self._partial.text, f"[{why}]"])), "interrupted")
-
-    async def conclude(self, text: str, finish: str) -> None:
-        """Let the model have the last word, in words of ours or in its own from elsewhere."""
-        self.transcript.append({"role": "assistant", "content": messages.scrub(text)})
-        await self._emit(events.AssistantMessage(text=text, finish=finish))
+        if self.transcript.messages[-1]["role"] != "assistant":
+            text = last or "\n\n".join(filter(None, [self._partial.text, f"[{why}]"]))
+            thought = "" if last else self._partial.thought
+            kept = thought if self._model.profile.thinking.keep_history else ""
+            self.transcript.append(messages.said_before(text, kept, ()))
+            finish = "ended" if last else "interrupted"
+            await self._emit(events.AssistantMessage(text=text, thinking=thought, finish=finish))
 
     async def ask(self, step: str) -> Reply:
         """One complete answer, appended. `step` is diagnosis, failure or routine.
@@ -183,7 +185,7 @@ class Conversation:
         await self._emit(events.Warning(text=f"{words}: {cure}"))
 
     async def _on_delta(self, delta: Delta) -> None:
-        self._partial.add(delta)
+        self._partial.pieces.append(delta)
         if delta.kind == "text":
             await self._emit(events.TextDelta(text=delta.text))
         elif delta.kind == "thinking":

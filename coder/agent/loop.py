@@ -38,6 +38,8 @@ EMPTY = "The answer was empty. Call a tool, or submit when the work is done."
 MORE = "Not ended yet: the user has something to add."
 INTERRUPTED = "interrupted by the user"
 ENDED = "the task has ended"
+CLOSING = "Done."
+"""The model's last word after a submission, for servers that want one before the user's next."""
 CUT = "The answer was cut at its length limit before a call was complete. Make a shorter call."
 
 
@@ -186,7 +188,7 @@ class Agent:
             ending = Ending("submitted", "the model submitted its change", result.text)
         if attended is not None:
             self._conversation.transcript.append(messages.tool(call.id, result.text))
-            await self._conversation.break_off(ENDED)
+            await self._conversation.break_off(ENDED, CLOSING)
         return ending, ""
 
     async def _told(self, call: ToolCall, result: ToolResult, text: str, *, last: bool) -> None:

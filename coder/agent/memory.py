@@ -62,6 +62,8 @@ class Memory:
     plan: tuple[tuple[str, bool], ...] = ()
 
     def advance(self, event: Event) -> None:
+        if isinstance(event, events.LOSSY):
+            return
         self.seq = event.seq
         if event.span == SPAN:
             self._hear(event)
@@ -84,7 +86,7 @@ class Memory:
                 self.undo = [step for step in self.undo if step.index < event.index]
                 self.redo.clear()
                 self.tree = event.tree
-            case events.ModeChanged():
+            case events.ModeChanged() if event.mode in set(Mode):
                 self.mode = Mode(event.mode)
             case events.Renamed():
                 self.title = event.title
@@ -117,7 +119,7 @@ class Memory:
                 said.append(messages.user(event.text))
             case events.Told(call=""):
                 said.append(messages.user(event.text))
-            case events.Told():
+            case events.Told() if said:
                 said[-1] = messages.tool(event.call, event.text)
             case events.AssistantMessage() if said:
                 said.append(_assistant(event))

@@ -10,6 +10,8 @@ from coder.transcript.safe import first_line
 
 OUTCOME = {
     "solved": "Solved",
+    "answered": "Answered",
+    "planned": "Planned",
     "unsolved": "Not solved",
     "limit": "Stopped at a limit",
     "model": "The model server failed",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
+from textual.filter import LineFilter
 from textual.strip import Strip
 
 from coder.transcript.line import Line, plain, slice_of, width_of
@@ -27,11 +30,17 @@ class Pen:
         self._palette: Palette | None = None
         self._base = Style()
         self._sign = "▌"
+        self._filters: Sequence[LineFilter] = ()
+        self._background = Color(0, 0, 0)
 
-    def dip(self, palette: Palette, base: Style, sign: str) -> None:
-        """Draw in these colours from now on; `sign` marks the cursor's block."""
-        if (palette, base, sign) != (self._palette, self._base, self._sign):
-            self._palette, self._base, self._sign = palette, base, sign
+    def dip(
+        self, palette: Palette, base: Style, sign: str, filters: Sequence[LineFilter], background: Color
+    ) -> None:
+        """Draw in these colours from now on, through the app's filters; `sign` marks the cursor's block."""
+        before = self._palette, self._base, self._sign, self._filters, self._background
+        if (palette, base, sign, filters, background) != before:
+            self._palette, self._base, self._sign, self._filters = palette, base, sign, filters
+            self._background = background
             self._strips.clear()
 
     def strip(
@@ -53,7 +62,10 @@ class Pen:
             line = with_matches(line, needle, now)
         segments = [Segment(self._sign if marked else " ", base + palette["cursor"])]
         segments += [Segment(text, base + palette[style]) for text, style in line if text]
-        return Strip(segments, GUTTER + width_of(line)).adjust_cell_length(width, base)
+        strip = Strip(segments, GUTTER + width_of(line)).adjust_cell_length(width, base)
+        for each in self._filters:
+            strip = strip.apply_filter(each, self._background)
+        return strip
 
 
 def with_matches(line: Line, needle: str, now: int = -1) -> Line:

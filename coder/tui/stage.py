@@ -32,9 +32,13 @@ class Stage:
         self._streaming: list[Block] = []
         self._live = Rows()
         """Of the blocks that stream: they stand behind all others, and are always exact."""
+        self._live_lines: list[Line] = []
+        self.first_changed = 0
+        """The first row of what streams that is different from the last time."""
         self._cuts = 0
         self._drawn: OrderedDict[Block, None] = OrderedDict()
         self._unmeasured: Iterator[int] = iter(())
+        self.still = False
         self.measuring = False
         """Whether there are guesses left that it pays to measure."""
 
@@ -82,17 +86,26 @@ class Stage:
             self._drawn.popitem(last=False)[0].forget()
         return block.lines(self.width, self.look)
 
-    def line(self, row: int) -> tuple[int, Line]:
-        """The block at `row`, and what it has there. Its height must be exact."""
-        if not 0 <= row < self.total:
-            return -1, ()
-        place = self.at(row)
-        offset = row - self.top(place) - self.gap(place)
-        lines = self.lines(place)
-        return place, lines[offset] if 0 <= offset < len(lines) else ()
+    def place_at(self, row: int) -> int:
+        """The block at `row`, -1 where there is none."""
+        return self.at(row) if 0 <= row < self.total else -1
+
+    def frame(self, top: int, height: int) -> Iterator[tuple[int, Line]]:
+        """What stands at the `height` rows from `top`, each with its block. Their heights must be exact."""
+        place = self.at(top) if self.count else 0
+        row = self.top(place) if self.count else 0
+        while row < top + height and place < self.count:
+            lines = self.lines(place)
+            shown = [(), *lines] if lines and self.gap(place) else lines
+            for line in shown[max(0, top - row) : top + height - row]:
+                yield place, line
+            row += len(shown)
+            place += 1
 
     def sync(self) -> int:
-        """Take note of what happened to the model; returns how many blocks are new."""
+        """Take note of what happened to the model; returns how many blocks are new. `still` says afterwards whether
+        nothing but what streams is different."""
+        self.still = self.model.cuts == self._cuts and not self.model.changed
         if self.model.cuts != self._cuts:
             self._cuts = self.model.cuts
             self.rows.keep(0)
@@ -108,13 +121,21 @@ class Stage:
                 self.rows.doubt(place)
         self.model.changed.clear()
         self._measure_streaming()
+        self.still = self.still and len(self.rows) == before
         return max(0, len(self.rows) - before)
 
     def _measure_streaming(self) -> None:
         self._streaming = self.model.streaming
         self._live = Rows()
+        before, self._live_lines = self._live_lines, []
         for place in range(len(self.rows), self.count):
             self._live.append(self._measured(place), exact=True)
+            self._live_lines += [()] * self.gap(place) + self.lines(place)
+        pairs = zip(before, self._live_lines, strict=False)
+        same = next(
+            (at for at, (old, new) in enumerate(pairs) if old != new), min(len(before), len(self._live_lines))
+        )
+        self.first_changed = self.rows.total + same
 
     def _measured(self, place: int) -> int:
         lines = self.lines(place)

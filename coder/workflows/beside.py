@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from coder import events
 from coder.agent.live import LiveOutput
@@ -25,16 +26,14 @@ async def run_command(command: str, context: Context, emit: Emit) -> str:
     await emit(events.ToolStarted(call=call, name=TOOL, arguments={"command": command}))
     started = time.monotonic()
     live = LiveOutput(emit, call)
-    context.on_output = live.feed
+    own = replace(context, on_output=live.feed)  # the model's tools may be at work beside it
     try:
         async with live.shown():
-            result = await Bash().run({"command": command}, context)
+            result = await Bash().run({"command": command}, own)
     except asyncio.CancelledError:
         text = "\n".join(filter(None, [live.tail.rstrip(), "[interrupted by the user]"]))
         await emit(_finished(call, ToolResult(text, ok=False), started))
         raise
-    finally:
-        context.on_output = None
     await emit(_finished(call, result, started))
     return f"[The user ran `{command}`:]\n{result.text}"
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 
+from coder.agent.inbox import without_forgery
+
 MENTION = re.compile(r"(?<![\w@/.])@([^\s@'\"`,;:()\[\]{}<>]+)")
 _FILE_BYTES = 8 * 1024
 _ALL_BYTES = 32 * 1024
-_FORGED = re.compile(r"<(?=/?file\b)", re.IGNORECASE)
+_FORGED = re.compile(r"<(?=\s*/?\s*file\b)", re.IGNORECASE)
 
 
 def mentioned(text: str, known: Collection[str]) -> tuple[str, ...]:
@@ -32,6 +34,6 @@ def with_attachments(text: str, paths: tuple[str, ...], read: Callable[[str], by
         if data is None or len(data) > min(room, _FILE_BYTES) or b"\0" in data:
             continue
         room -= len(data)
-        content = _FORGED.sub("‹", data.decode("utf-8", "replace"))
+        content = without_forgery(_FORGED.sub("‹", data.decode("utf-8", "replace")))
         parts.append(f'<file path="{path}">\n{content.rstrip()}\n</file>')
     return "\n\n".join(parts)

@@ -18,6 +18,7 @@ from coder.agent.permission import Permission
 from coder.errors import UsageError
 from coder.events import Event, RunFinished, Sink, Stream
 from coder.journal import FILE, Journal, load
+from coder.sessions import refuse_in_use
 from coder.workflows.beside import loose_ends, run_command
 from coder.workflows.handover import hand_over, names
 from coder.workflows.history import History
@@ -65,10 +66,15 @@ class Session:
     async def open(self) -> None:
         """Raises UsageError when the journal is damaged or open elsewhere, OSError when it cannot be written."""
         request = self._request
+        refuse_in_use(request.state)
         self._journal = Journal(request.session / FILE)
-        self._journal.lock()
-        self.past: tuple[Event, ...] = tuple(load(self._journal.path))
-        """The journal as it was."""
+        try:
+            self._journal.lock()
+            self.past: list[Event] = list(load(self._journal.path))
+            """The journal as it stands when `open` returns."""
+        except UsageError:
+            self._journal.close()
+            raise
         for event in self.past:
             self._memory.advance(event)
         sinks: tuple[Sink, ...] = (self._memory.advance, self._journal, *self._listeners)
@@ -78,9 +84,11 @@ class Session:
         self._history = History(request.session, self._house, self._memory, self._emit)
         self._permission = Permission(self._emit, self._first_mode())
         if self.past:
+            self._stream.add(self.past.append)
             async for event in loose_ends(self._memory):
                 await self._emit(event)
             await self._history.bring_back()
+            self._stream.remove(self.past.append)
 
     @property
     def mode(self) -> Mode:
@@ -151,11 +159,11 @@ class Session:
                     status="interrupted", reason="Interrupted", sentence="interrupted", exit=130
                 )
             ending = asyncio.create_task(self._finish(finished, plan))
-            try:
-                await asyncio.shield(ending)
-            except asyncio.CancelledError:
-                forget_cancellation()
-                await ending
+            while not ending.done():
+                try:
+                    await asyncio.shield(ending)
+                except asyncio.CancelledError:
+                    forget_cancellation()
             text = self._inbox.next_task()
 
     async def _outcome(self, text: str) -> RunFinished:

@@ -14,6 +14,7 @@ from typing import Any
 
 from coder.config import Config
 from coder.errors import NoSandbox, UsageError
+from coder.sessions import OWNER
 from sandbox.base import Policy, Sandbox
 from sandbox.errors import SandboxError
 from sandbox.nothing import Nothing
@@ -22,9 +23,6 @@ from sandbox.repository import Repository
 from sandbox.toolchain import Toolchain, detect
 from sandbox.walking import remove_tree
 from sandbox.workspace import Workspace
-
-OWNER = "owner"
-"""The file that names the process whose copies lie beside it."""
 
 
 def sweep(runs: Path) -> None:

@@ -1,4 +1,4 @@
-"""`make bench`: speed and size as ratios, against mini-swe-agent where one can be had.
+"""`make bench`: speed and size as ratios, against mini-swe-agent where one can be had; then the transcript's figures.
 
 MINI=/path/to/mini names an installed one; otherwise one is installed into .bench/ (about 700 MB) when the package
 registry answers, and its rows are left out when it does not.
@@ -10,6 +10,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from tests.bench import transcript
 from tests.bench.startup import (
     Measured,
     large_repository,
@@ -38,6 +39,7 @@ def main() -> None:
             for name, row in rows.items() if number else ():
                 measured[name].append(row)
     report({name: rows for name, rows in measured.items() if rows})
+    transcript.report()
 
 
 def report(measured: dict[str, list[Measured]]) -> None:

@@ -32,6 +32,8 @@ class Open:
     server: ScriptedServer
     repository: Path
     folder: Path
+    before: tuple[Event, ...] = ()
+    """The journal before it was opened."""
     seen: list[Event] = field(default_factory=list)
 
     async def done(self, seconds: float = 60) -> None:
@@ -101,7 +103,8 @@ async def open_session(repository: Path, tmp_path: Path) -> AsyncIterator[Opener
                 run=name,
             )
             session = Session(request, mode=mode)
-            made = Open(session, server, repository, folder)
+            before = tuple(load(folder / FILE)) if (folder / FILE).exists() else ()
+            made = Open(session, server, repository, folder, before)
             session.listen(made.seen.append)
             await session.open()
             stack.push_async_callback(session.close)
@@ -120,7 +123,7 @@ def remembered(folder: Path) -> Memory:
 
 def same_as_live(opened: Open) -> bool:
     """Whether the journal amounts to what was told live."""
-    return fold(opened.session.past + tuple(opened.seen)) == fold(load(opened.folder / FILE))
+    return fold((*opened.before, *opened.seen)) == fold(load(opened.folder / FILE))
 
 
 def bash(command: str) -> Turn:

@@ -135,6 +135,7 @@ async def test_interrupting_a_generation_cancels_the_request_and_keeps_what_was_
     assert partial["content"].startswith("I will look at the file. I will")
     assert partial["content"].endswith("[interrupted by the user]")
     assert "tool_calls" not in partial
+    assert partial["reasoning_content"] == "Hm."
     assert news == {"role": "user", "content": "go on"}
     assert made.of(events.RunFinished)[-1].status == "solved"
     assert same_as_live(made)

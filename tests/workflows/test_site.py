@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from coder.workflows.site import OWNER, sweep
+from coder.sessions import OWNER
+from coder.workflows.site import sweep
 from sandbox.owner import me
 
 ROOT = Path(__file__).resolve().parent.parent.parent
