@@ -35,11 +35,12 @@ class Base(App[int], inherit_bindings=False):
     CSS_PATH = "app.tcss"
 
     def __init__(
-        self, connect: Connect, settings: Settings, *, task: str = "", mode: Mode = Mode.AUTO
+        self, connect: Connect, settings: Settings, *, task: str = "", mode: Mode = Mode.AUTO, typed: str = ""
     ) -> None:
         super().__init__()
         self.settings = settings
         self.first_task = task
+        self.typed_before = typed
         self.mode = mode
         self.key_table = Keymap(settings.keys)
         self.figures = Figures()

@@ -82,7 +82,8 @@ class Terminal:
         return ESCAPES.sub(b"", self.log.read_bytes())
 
     def close(self) -> None:
-        self.tmux("kill-server")
+        words = ["tmux", "-S", str(self._socket), "kill-server"]
+        subprocess.run(words, capture_output=True, check=False, env=_environ())
 
 
 def _environ() -> dict[str, str]:
