@@ -23,8 +23,11 @@ _ONE_SHOT = ("headless", "output_format", "quiet", "verbose", "apply", "branch",
 """Flags that say what becomes of one task: nothing is left to talk about."""
 
 
-def attend(face: str, request: Request, *, mode: str, session: str = "") -> int:
-    """Work on `request` (its task may be empty) with the user, or go on with a past `session`; the exit status."""
+def attend(face: str, request: Request, *, mode: str, session: str = "", typed: str = "") -> int:
+    """Work on `request` (its task may be empty) with the user, or go on with a past `session`; the exit status.
+
+    `typed` is what the user has typed already.
+    """
     wanted = Mode(mode) if mode else Mode.ASK if request.config.sandbox == "none" else Mode.AUTO
     connect = connecting(request, wanted, session)
     if face == WORDS:
@@ -42,7 +45,9 @@ def attend(face: str, request: Request, *, mode: str, session: str = "") -> int:
         keys=config.keys,
         mouse=config.mouse == "on",
     )
-    return run_window(connect, settings, task=request.task, mode=wanted, dump=config.scrollback == "on")
+    return run_window(
+        connect, settings, task=request.task, mode=wanted, dump=config.scrollback == "on", typed=typed
+    )
 
 
 def connecting(request: Request, mode: Mode, session: str) -> Connect:

@@ -38,9 +38,10 @@ def _attended(face: str, workflow: str, flags: dict[str, Any]) -> int:
     from coder.attended import WINDOW, attend
     from coder.tui.terminal import held_keys
 
-    with held_keys() if face == WINDOW else nullcontext():
+    with held_keys() if face == WINDOW else nullcontext("") as typed:
         request = _request(workflow, flags)
-        return attend(face, request, mode=flags.get("mode") or "", session=flags.get("resume") or "")
+        mode, session = flags.get("mode") or "", flags.get("resume") or ""
+        return attend(face, request, mode=mode, session=session, typed=typed)
 
 
 def _unattended(workflow: str, flags: dict[str, Any]) -> int:

@@ -55,7 +55,7 @@ class Window(Writing, Asking, Listing, Viewing):
         yield self.status
         yield Plate("small")
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         for theme in themes():
             self.register_theme(theme)
         self.theme = self.settings.theme if self.settings.theme in self.themes() else DEFAULT_THEME
@@ -63,6 +63,8 @@ class Window(Writing, Asking, Listing, Viewing):
         self.begin_asking()
         self.composer.focus()
         self.draw_status()
+        for character in self.typed_before:
+            await self._press(typed_key(character))
         self.call_after_refresh(self._start)
 
     def _start(self) -> None:
@@ -107,7 +109,7 @@ class Window(Writing, Asking, Listing, Viewing):
         id_ = self.key_table.find(context, event.key, event.character)
         if context == APPROVAL and id_ in ANSWERS:
             self.consider(id_, event.character)
-        elif id_ and getattr(self, f"do_{id_}")() is not False:
+        elif id_ and self.act(id_):
             return
         elif context == PICKER:
             self.picker.press(event.key, event.character)
@@ -262,6 +264,12 @@ class Window(Writing, Asking, Listing, Viewing):
         """After the window is closed: keep what was not sent, and end the work in good order."""
         self.draft.save(self.composer.whole)
         await self.link.close()
+
+
+def typed_key(character: str) -> ui.Key:
+    """The key press that a terminal in its ordinary mode made `character` of."""
+    names = {"\n": "enter", "\r": "enter", "\t": "tab", "\x7f": "backspace", "\x08": "backspace"}
+    return ui.Key(names.get(character, character), character if character.isprintable() else None)
 
 
 def _harmless(text: str) -> str:

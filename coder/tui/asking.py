@@ -72,13 +72,13 @@ class Asking(Base):
     def consider(self, id_: str, character: str | None) -> None:
         """A key that answers: a digit or another key at once, a letter unless it turns out to begin a word."""
         if not character or not character.isalpha():
-            getattr(self, f"do_{id_}")()
+            self.act(id_)
             return
 
         def answer() -> None:
             self._letter = None
             if self.takes_answers:
-                getattr(self, f"do_{id_}")()
+                self.act(id_)
 
         self._letter = (character, self.set_timer(LETTER_SECONDS, answer))
 
@@ -139,7 +139,7 @@ class Asking(Base):
             self.resolved(PLAN_ID)
             return
         self._answer(Answer.no())
-        getattr(self, "do_interrupt")(argument)  # noqa: B009 - stands beside this class in the window
+        self.act("interrupt", argument)
 
     def carry_out_edited(self, plan: str) -> None:
         """The plan was edited in the composer and is sent."""

@@ -10,6 +10,7 @@ from typing import Any
 from textual.app import App
 from textual.timer import Timer
 
+from coder.errors import CoderError
 from coder.transcript.safe import visible
 from coder.tui.approvals import ApprovalPanel
 from coder.tui.composer import Composer
@@ -22,6 +23,7 @@ from coder.tui.plate import BAD, DIM, PLAIN, Plate, Row
 from coder.tui.settings import Settings
 from coder.tui.view import TranscriptView
 from coder.workflows.port import Mode
+from sandbox.errors import SandboxError
 
 FLASH_SECONDS = 5.0
 
@@ -33,11 +35,12 @@ class Base(App[int], inherit_bindings=False):
     CSS_PATH = "app.tcss"
 
     def __init__(
-        self, connect: Connect, settings: Settings, *, task: str = "", mode: Mode = Mode.AUTO
+        self, connect: Connect, settings: Settings, *, task: str = "", mode: Mode = Mode.AUTO, typed: str = ""
     ) -> None:
         super().__init__()
         self.settings = settings
         self.first_task = task
+        self.typed_before = typed
         self.mode = mode
         self.key_table = Keymap(settings.keys)
         self.figures = Figures()
@@ -73,6 +76,14 @@ class Base(App[int], inherit_bindings=False):
 
     def draw_status(self) -> None:
         raise NotImplementedError
+
+    def act(self, id_: str, argument: str = "") -> bool:
+        """Do the action `id_`; whether it wanted the key. What cannot be done is told, and no reason to end."""
+        try:
+            return getattr(self, f"do_{id_}")(argument) is not False
+        except (CoderError, SandboxError) as error:
+            self.tell(f"{error}. {error.hint}".rstrip(". ") + ".")
+            return True
 
     def tell(self, sentence: str, style: str = PLAIN) -> None:
         """Say something for a few seconds, above the composer."""

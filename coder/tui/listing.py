@@ -156,7 +156,7 @@ class Listing(Base):
         if action.argument and not action.argument.startswith("["):
             self.composer.write(f"/{action.slash} ")
         else:
-            getattr(self, f"do_{id_}")()
+            self.act(id_)
 
     def _set_theme(self, name: str) -> None:
         self.theme = name

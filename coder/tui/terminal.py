@@ -30,11 +30,12 @@ def wants_plain(environ: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def held_keys() -> Iterator[None]:
+def held_keys() -> Iterator[str]:
     """Keys typed from now on wait for whoever reads raw, as they were pressed: no echo, no Return made a newline.
 
     Loading the window takes a fraction of a second; without this, what is typed meanwhile would be shown by the
-    terminal and reach the window changed. The terminal is as before afterwards.
+    terminal and reach the window changed. What was typed before, while the program itself was loaded, is given:
+    there every Return is a newline. The terminal is as before afterwards.
     """
     import termios
 
@@ -42,7 +43,7 @@ def held_keys() -> Iterator[None]:
         descriptor = sys.stdin.fileno()
         before = termios.tcgetattr(descriptor)
     except (termios.error, OSError, ValueError):
-        yield
+        yield ""
         return
     raw = termios.tcgetattr(descriptor)
     raw[0] &= ~(termios.ICRNL | termios.INLCR | termios.IGNCR | termios.IXON)
@@ -50,10 +51,21 @@ def held_keys() -> Iterator[None]:
     raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
     try:
         termios.tcsetattr(descriptor, termios.TCSANOW, raw)
-        yield
+        yield _waiting(descriptor)
     finally:
         with suppress(termios.error):
             termios.tcsetattr(descriptor, termios.TCSANOW, before)
+
+
+def _waiting(descriptor: int) -> str:
+    """What can be read without waiting, up to the first key that is no character."""
+    import fcntl
+    import struct
+    import termios
+
+    (count,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
+    text = os.read(descriptor, count).decode("utf-8", "replace") if count else ""
+    return text.partition("\x1b")[0]
 
 
 def title(sequence: str) -> None:

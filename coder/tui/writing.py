@@ -61,7 +61,7 @@ class Writing(Base):
                 self.tell(f"there is no command /{name}: ? shows all")
                 return
             self._sent(text)
-            self.run_command(command[0].id, command[1])
+            self.act(command[0].id, command[1])
             return
         self._sent(text)
         self.dispatch(text)
@@ -76,11 +76,6 @@ class Writing(Base):
             if self.link.port is None:
                 self.tell("it is sent as soon as everything is there", DIM)
         self.draw_queue()
-
-    def run_command(self, id_: str, argument: str) -> None:
-        """Do the action `id_` with an argument, as a slash command or the palette asks."""
-        handler = getattr(self, f"do_{id_}")
-        handler(argument)
 
     def do_hold(self, argument: str = "") -> None:
         del argument
@@ -142,7 +137,7 @@ class Writing(Base):
             self.tell("stopping …", DIM)
             self.link.at_once(self._stop)
         elif self.twice("escape"):
-            self.run_command("rewind", "")
+            self.act("rewind")
 
     def do_clear(self, argument: str = "") -> None:
         del argument
