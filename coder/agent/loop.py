@@ -21,12 +21,13 @@ from coder.agent.live import LiveOutput
 from coder.agent.memory import Past
 from coder.agent.permission import Permission
 from coder.agent.stuck import StuckDetector
-from coder.errors import LimitReached, ModelError
+from coder.errors import CoderError, LimitReached, ModelError
 from coder.events import Emit
 from coder.model import messages
 from coder.model.client import ModelClient
 from coder.model.messages import Reply, ToolCall
 from coder.model.roles import Levels
+from sandbox.errors import SandboxError
 from sandbox.workspace import Workspace
 from tools.base import Call, Context, Toolbox, ToolResult
 
@@ -121,7 +122,7 @@ class Agent:
                 if ending := await self._act(reply):
                     return ending
                 await self._emit(self._conversation.budget(reply))
-        except (asyncio.CancelledError, LimitReached, ModelError) as error:
+        except (asyncio.CancelledError, CoderError, SandboxError) as error:
             if self._attended is not None:
                 await self._conversation.break_off(_why(error))
             raise
@@ -187,20 +188,19 @@ class Agent:
                 return None, refusal
             ending = Ending("submitted", "the model submitted its change", result.text)
         if attended is not None:
-            self._conversation.transcript.append(messages.tool(call.id, result.text))
             await self._conversation.break_off(ENDED, CLOSING)
         return ending, ""
 
     async def _told(self, call: ToolCall, result: ToolResult, text: str, *, last: bool) -> None:
-        """Append a result as the model is to see it; the last one of an answer carries what the user said meanwhile."""
+        """Put a result as the model is to see it; the last one of an answer carries what the user said meanwhile."""
         if self._attended is not None:
             text = without_forgery(text)
             steering = self._attended.inbox.steering() if last else ()
             for words in steering:
                 await self._emit(events.UserMessage(text=words, steer=True))
             text = "\n\n".join(filter(None, [text, as_note(steering)]))
-        self._conversation.transcript.append(messages.tool(call.id, text))
         if text != result.text:
+            self._conversation.transcript.messages[-1] = messages.tool(call.id, text)
             await self._emit(events.Told(text=text, call=call.id))
 
     async def _run_tool(self, call: ToolCall) -> ToolResult:
@@ -212,12 +212,25 @@ class Agent:
         except asyncio.CancelledError:
             if self._attended is not None:
                 text = "\n".join(filter(None, [live.tail.rstrip(), f"[{INTERRUPTED}]"]))
-                result = ToolResult(without_forgery(text), ok=False)
-                self._conversation.transcript.append(messages.tool(call.id, result.text))
-                await self._emit(_finished(call, result, started))
+                await self._finished(call, ToolResult(without_forgery(text), ok=False), started)
             raise
-        await self._emit(_finished(call, result, started))
+        await self._finished(call, result, started)
         return result
+
+    async def _finished(self, call: ToolCall, result: ToolResult, started: float) -> None:
+        """Append a result and tell of it in one: whoever interrupts finds both or none."""
+        self._conversation.transcript.append(messages.tool(call.id, result.text))
+        await self._emit(
+            events.ToolFinished(
+                call=call.id,
+                name=call.name,
+                text=result.text,
+                ok=result.ok,
+                exit=result.exit,
+                diff=result.diff,
+                seconds=round(time.monotonic() - started, 3),
+            )
+        )
 
     async def _result(self, call: ToolCall, live: LiveOutput) -> ToolResult:
         if call.error:
@@ -320,18 +333,6 @@ class Agent:
         self._tree = tree
 
 
-def _finished(call: ToolCall, result: ToolResult, started: float) -> events.ToolFinished:
-    return events.ToolFinished(
-        call=call.id,
-        name=call.name,
-        text=result.text,
-        ok=result.ok,
-        exit=result.exit,
-        diff=result.diff,
-        seconds=round(time.monotonic() - started, 3),
-    )
-
-
 def _why(error: BaseException) -> str:
     """For the model, why it could not go on."""
     match error:
@@ -339,5 +340,7 @@ def _why(error: BaseException) -> str:
             return str(error)
         case ModelError():
             return "the answer was lost"
-        case _:
+        case asyncio.CancelledError():
             return INTERRUPTED
+        case _:
+            return ENDED

@@ -49,18 +49,15 @@ def _finished(call: str, result: ToolResult, started: float) -> events.ToolFinis
     )
 
 
-async def loose_ends(memory: Memory) -> AsyncIterator[Event]:
-    """What is missing at the end of a journal whose process died: answers, results, the model's last word, an ending.
+async def loose_ends(memory: Memory, why: str) -> AsyncIterator[Event]:
+    """What is missing at the end of a task that broke off, or of a journal whose process died: answers, results, the
+    model's last word.
 
     Each event must be in `memory` before the next is asked for.
     """
     for question in sorted(memory.asked):
         yield events.ApprovalResolved(id=question, answer="interrupted")
     for call, name in memory.open_calls():
-        yield events.ToolFinished(call=call, name=name, text=f"[not run: {CLOSED}]", ok=False)
+        yield events.ToolFinished(call=call, name=name, text=f"[not run: {why}]", ok=False)
     if memory.messages and memory.messages[-1]["role"] != "assistant":
-        yield events.AssistantMessage(text=f"[{CLOSED}]", finish="interrupted")
-    if memory.running:
-        yield events.RunFinished(
-            status="interrupted", reason="Interrupted", sentence=f"{CLOSED} while it worked", exit=130
-        )
+        yield events.AssistantMessage(text=f"[{why}]", finish="interrupted")

@@ -12,14 +12,14 @@ import msgspec
 from coder import events
 from coder.agent.approval import Answer, Mode
 from coder.agent.inbox import Inbox, without_forgery
-from coder.agent.loop import Attended
+from coder.agent.loop import ENDED, Attended
 from coder.agent.memory import SHELL, SPAN, Memory
 from coder.agent.permission import Permission
 from coder.errors import UsageError
 from coder.events import Event, RunFinished, Sink, Stream
 from coder.journal import FILE, Journal, load
 from coder.sessions import refuse_in_use
-from coder.workflows.beside import loose_ends, run_command
+from coder.workflows.beside import CLOSED, loose_ends, run_command
 from coder.workflows.handover import hand_over, names
 from coder.workflows.history import History
 from coder.workflows.house import House
@@ -85,8 +85,10 @@ class Session:
         self._permission = Permission(self._emit, self._first_mode())
         if self.past:
             self._stream.add(self.past.append)
-            async for event in loose_ends(self._memory):
+            async for event in loose_ends(self._memory, CLOSED):
                 await self._emit(event)
+            if self._memory.running:
+                await self._emit(_broken_off(f"{CLOSED} while it worked"))
             await self._history.bring_back()
             self._stream.remove(self.past.append)
 
@@ -155,8 +157,13 @@ class Session:
                 finished = await self._outcome(text)
             except asyncio.CancelledError:
                 forget_cancellation()
+                finished = _broken_off("interrupted")
+            except Exception as error:  # noqa: BLE001 - the worker's boundary: nobody else waits for this task
                 finished = RunFinished(
-                    status="interrupted", reason="Interrupted", sentence="interrupted", exit=130
+                    status="unsolved",
+                    reason=type(error).__name__,
+                    sentence=f"the task failed: {type(error).__name__}: {error}",
+                    exit=1,
                 )
             ending = asyncio.create_task(self._finish(finished, plan))
             while not ending.done():
@@ -192,6 +199,8 @@ class Session:
         return await Run(request, self._house, self._emit, attended=attended).outcome()
 
     async def _finish(self, finished: RunFinished, plan: tuple[tuple[str, bool], ...]) -> None:
+        async for event in loose_ends(self._memory, ENDED):
+            await self._emit(event)
         try:
             tree = await self._history.note(self._emit)
         except (SandboxError, OSError) as error:
@@ -380,3 +389,7 @@ class Session:
 
     async def _told(self, event: Event) -> None:
         await self._emit(event)
+
+
+def _broken_off(sentence: str) -> RunFinished:
+    return RunFinished(status="interrupted", reason="Interrupted", sentence=sentence, exit=130)

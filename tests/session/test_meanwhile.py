@@ -6,6 +6,7 @@ import asyncio
 import time
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -208,3 +209,59 @@ async def test_a_circle_begins_the_task_anew_and_keeps_what_came_before_it(open_
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
     assert "An earlier attempt stopped at" in messages[-1]["content"]
     assert remembered(made.folder) == made.session._memory
+
+
+async def test_interrupting_the_last_check_leaves_one_answer_to_the_submission(
+    open_session: Opener, repository: Path
+) -> None:
+    slow = "import time\nfrom calc import add\n\n\ndef test_add():\n    assert add(2, 2) == 4\n    time.sleep(40)\n"
+    (repository / "test_calc.py").write_text(slow)
+    check = bash("python3 -c 'import calc; assert calc.add(2, 2) == 4'")
+    made = await open_session([MEND[0], check, SUBMIT, Turn(text="I see.")], workflow="fix")
+    await made.session.send("failing test")
+    last = "running the failing tests before accepting"
+    await until(lambda: any(event.text == last for event in made.of(events.Activity)))
+    await made.session.interrupt()
+    await made.task("why?")
+    sent = made.bodies()[-1]["messages"]
+    assert [m["role"] for m in sent[-4:]] == ["assistant", "tool", "assistant", "user"]
+    assert sent[-2]["content"] == "[interrupted by the user]"
+    assert remembered(made.folder) == made.session._memory
+
+
+async def test_a_model_that_goes_in_circles_leaves_a_conversation_that_goes_on(
+    open_session: Opener,
+) -> None:
+    made = await open_session([*[bash("ls")] * 12, Turn(text="I see.")])
+    await made.task("go")
+    assert made.of(events.RunFinished)[0].reason == "stuck"
+    await made.task("why?")
+    assert [m["role"] for m in made.bodies()[-1]["messages"][-3:]] == ["tool", "assistant", "user"]
+
+
+async def test_a_sandbox_that_cannot_be_opened_ends_the_task_and_not_the_session(
+    open_session: Opener,
+) -> None:
+    made = await open_session(
+        [bash("ls"), Turn(text="I see.")], sandbox="docker", image="coder-sandbox:nowhere"
+    )
+    await made.task("go")
+    assert made.of(events.RunFinished)[0].status == "sandbox"
+    await made.task("why?")
+    roles = [m["role"] for m in made.bodies()[-1]["messages"]]
+    assert roles == ["system", "user", "assistant", "tool", "assistant", "user"]
+
+
+async def test_a_failure_that_nobody_foresaw_ends_the_task_and_not_the_session(open_session: Opener) -> None:
+    def broken(body: dict[str, object]) -> Turn:
+        made.session._house.site = None  # type: ignore[assignment]
+        made.session._house._context = "no context"  # type: ignore[assignment]
+        return bash("ls")
+
+    made = await open_session([broken, Turn(text="I see.")])
+    await made.task("go")
+    (finished,) = made.of(events.RunFinished)
+    assert "the task failed" in finished.sentence
+    made.session._house._context = None
+    await made.task("why?")
+    assert made.of(events.RunFinished)[1].status == "answered"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from coder import events
+from coder import config, events
 from coder.errors import ConfigError, UsageError
 from coder.workflows.port import Answer, Mode
+from coder.workflows.request import Request
+from coder.workflows.session import Session
 from tests.scripted_server import Turn
 from tests.session.conftest import MEND, SUBMIT, TEST, Open, Opener, bash, edit, same_as_live, until
 
@@ -229,3 +233,24 @@ async def test_the_level_of_thinking_holds_from_the_next_task_on(open_session: O
     assert [event.thinking for event in made.of(events.TurnStarted)][1] == "off"
     with pytest.raises(ConfigError):
         made.session.set_thinking("a lot")
+
+
+async def test_without_a_sandbox_everything_asks_until_the_user_says_otherwise(
+    repository: Path, tmp_path: Path
+) -> None:
+    settings = replace(config.load(project=None, flags={}, environ={}), sandbox="none")
+    for number, (asked, mode) in enumerate([(None, Mode.ASK), (Mode.AUTO, Mode.AUTO)]):
+        folder = tmp_path / str(number)
+        request = Request(
+            task="",
+            workflow="run",
+            directory=repository,
+            config=settings,
+            session=folder,
+            state=folder,
+            run="run",
+        )
+        session = Session(request, mode=asked)
+        await session.open()
+        assert session.mode is mode
+        await session.close()
