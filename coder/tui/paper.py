@@ -86,9 +86,12 @@ class Paper(ScrollView, can_focus=True, inherit_bindings=False):
     # What happens
 
     def take(self, event: Event) -> None:
-        """Fold an event in. It is seen at the next tick."""
+        """Fold an event in. It is seen at the next tick; what takes blocks away at once, for they may be drawn before."""
+        cuts = self.model.cuts
         self.model.take(event)
-        if not isinstance(event, LOSSY) or self.model.busy:
+        if self.model.cuts != cuts:
+            self._look()
+        elif not isinstance(event, LOSSY) or self.model.busy:
             self._look_soon()
 
     def load(self, past: Iterable[Event]) -> None:

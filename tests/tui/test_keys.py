@@ -554,3 +554,16 @@ async def test_a_request_in_the_middle_of_typing_takes_no_answer(show: Show) -> 
         await shown.write("ay 1 2 3")
         assert shown.asked("answer") == []
         assert shown.written == "stay 1 2 3"
+
+
+async def test_the_transcript_can_be_drawn_as_soon_as_it_was_cut(show: Show) -> None:
+    """Rewinding takes blocks away; a frame that is drawn before the next tick must not look for them."""
+    async with show(ScriptedPort(script=[RUNNING])) as shown:
+        await start(shown)
+        await shown.tell(events.UserMessage(text="one"), *(events.Note(text=f"note {n}") for n in range(80)))
+        await shown.settled()
+        await shown.port.tell(events.Rewound(index=0, messages=0, text="one"))
+        for row in range(20):
+            shown.window.transcript.render_line(row)
+        await shown.settled()
+        assert "note 7" not in shown.text

@@ -135,7 +135,7 @@ def test_nothing_hostile_reaches_the_terminal(terminal: Open, repository: Path) 
     (repository / "\x1b]0;owned\x07.py").write_text("")
     with scripted([SHOUT, SUBMIT], after="repeat") as server:
         shown = terminal(repository, server, "'do it'")
-        shown.until(lambda text: "Not solved" in text or "Solved" in text)
+        shown.until(lambda text: "Answered" in text)
         shown.write("look at @own")
         time.sleep(1.0)
         shown.press("C-c")
