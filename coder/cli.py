@@ -106,14 +106,14 @@ def open_window(words: tuple[str, ...], **flags: Any) -> None:
 
 
 @cli.command()
-@click.argument("session", default="")
+@click.argument("run", default="")
 @_options
-def resume(session: str, **flags: Any) -> None:
-    """Go on with a past session: SESSION is an id or the beginning of one; without it the newest."""
+def resume(run: str, **flags: Any) -> None:
+    """Go on with a past session: RUN is an id or the beginning of one; without it the newest."""
     from coder import sessions
     from coder.start import start
 
-    found = sessions.locate(sessions.home(os.environ), session)
+    found = sessions.locate(sessions.home(os.environ), run)
     raise SystemExit(start("run", {**flags, "task": "", "open": True, "resume": found.name}))
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from coder import events
+from coder import events, sessions
 from coder.errors import ConfigError
+from coder.journal import FILE, Journal
 from coder.tui.keymap import ACTIONS, Keymap, as_markdown, slash_command
 from coder.workflows.port import Answer, CheckpointInfo, Mode
 from tests.tui.conftest import Show
@@ -230,7 +232,8 @@ async def output(shown: Shown, lines: int) -> None:
 async def much(shown: Shown) -> None:
     await start(shown)
     for number in range(100):
-        await shown.tell(events.Note(text=f"note {number}"))
+        await shown.port.tell(events.Note(text=f"note {number}"))
+    await shown.settled()
 
 
 @key("page_up")
@@ -473,6 +476,48 @@ async def _(shown: Shown) -> None:
     assert shown.window.theme != theme
     await shown.press("escape")
     assert shown.window.theme == theme
+
+
+async def list_sessions(shown: Shown) -> list[Path]:
+    """Two sessions on the disk, and the list of them in the window."""
+    home = sessions.home(os.environ)
+    for number, task in enumerate(("older task", "newer task")):
+        journal = Journal(home / f"2026010{number + 1}-000000-aaaa" / FILE)
+        journal(events.RunStarted(task=task, workflow="run", repository="/proj", seq=1, t=CLOCK))
+        journal.close()
+    await shown.write("/resume")
+    await shown.press("enter")
+    await shown.until(lambda: "newer task" in shown.text and "older task" in shown.text)
+    return sessions.recent(home)
+
+
+@key("pick_rename")
+async def _(shown: Shown) -> None:
+    newest, _ = await list_sessions(shown)
+    await shown.press("ctrl+n", "ctrl+u")
+    await shown.write("the parser")
+    await shown.press("enter")
+    assert sessions.state_of(newest).title == "the parser"
+
+
+@key("pick_fork")
+async def _(shown: Shown) -> None:
+    newest, _ = await list_sessions(shown)
+    await shown.press("ctrl+k")
+    await shown.until(lambda: len(shown.asked("open")) == 2)
+    forked = shown.asked("open")[1]
+    assert forked != newest.name
+    assert sessions.state_of(sessions.home(os.environ) / forked).task == "newer task"
+
+
+@key("pick_delete")
+async def _(shown: Shown) -> None:
+    newest, older = await list_sessions(shown)
+    await shown.press("ctrl+x")
+    assert "once more deletes" in shown.text
+    assert newest.exists()
+    await shown.press("ctrl+x")
+    await shown.until(lambda: sessions.recent(sessions.home(os.environ)) == [older])
 
 
 @key("answer")
