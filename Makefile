@@ -30,7 +30,7 @@ test-live: $(READY)  ## The client on real servers, llama.cpp and vLLM; an hour 
 	@CODER_TEST_LIVE=1 timeout --foreground 5400 $(BIN)/python -m pytest tests/live -s $(ARGS)
 
 quick: $(READY)  ## The tests that need neither Docker nor a model
-	@$(BIN)/python -m pytest -m "not docker and not model" $(ARGS)
+	@$(BIN)/python -m pytest -m "not docker and not model and not browser" $(ARGS)
 
 check: $(READY)  ## Formatter, linter, types
 	@$(BIN)/ruff format --check .

@@ -18,14 +18,34 @@ Command = Callable[..., Any]
 
 
 def _options(command: Command) -> Command:
-    """The flags that fix and run share."""
+    """The flags that all work has."""
     for option in reversed(_SHARED):
         command = option(command)
     return command
 
 
+class WithPrompt(click.Group):
+    """What begins with no command's name is a task for the window: `coder "write tests for the parser"`."""
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        if not arguments or not self._names_command(*arguments):
+            arguments = ["open", *arguments]
+        return super().parse_args(context, arguments)
+
+    def _names_command(self, first: str, *others: str) -> bool:
+        """One word alone, and one that is nearly a command's name, is a command: a slip must not become a task."""
+        if first in self.commands or first in ("-h", "--help", "--version"):
+            return True
+        if first.startswith("-") or not first.replace("-", "").replace("_", "").isalnum():
+            return False
+        from difflib import get_close_matches
+
+        alone = not others or others[0].startswith("-")
+        return alone or bool(get_close_matches(first, self.commands, n=1, cutoff=0.6))
+
+
+_MODES = click.Choice(["plan", "ask", "edits", "auto"])
 _SHARED = [
-    click.argument("task"),
     click.option("-C", "directory", type=click.Path(path_type=Path), default=Path(), help="The repository."),
     click.option("--model", help="The model's name on the server."),
     click.option("--base-url", help="The model server, such as http://127.0.0.1:8000/v1."),
@@ -48,20 +68,24 @@ _SHARED = [
     click.option("--patch", type=click.Path(path_type=Path), metavar="FILE", help="Write the patch here too."),
     click.option("--output-format", type=click.Choice(["text", "json", "jsonl"]), help="What standard output gets."),
     click.option("--session", type=click.Path(path_type=Path), metavar="DIR", help="Where to keep this run."),
-    click.option("--headless", is_flag=True, help="Never ask anything."),
-    click.option("--plain", is_flag=True, help="No colours and no live line."),
+    click.option("--mode", type=_MODES, help="In a terminal: what may be done without asking; auto where there is a sandbox."),
+    click.option("--headless", is_flag=True, help="Never ask anything, and open no window."),
+    click.option("--plain", is_flag=True, help="Words that are only ever appended: no colours, no window."),
     click.option("-q", "--quiet", is_flag=True, help="No progress."),
     click.option("-v", "--verbose", is_flag=True, help="Show answers and tool results whole."),
 ]  # fmt: skip
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=WithPrompt, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="coder")
 def cli() -> None:
     """An autonomous coding agent for models that you serve yourself.
 
     \b
     Try it, with nothing installed:    coder demo
+    Work together in the terminal:     coder, or coder "write tests for the parser"
     Repair what fails here:            coder fix "failing test"
     Repair one test, change the files: coder fix tests/test_cart.py::test_total --apply
     Set up what its tests need, once:  coder init
@@ -76,7 +100,30 @@ def cli() -> None:
     """
 
 
+@cli.command(hidden=True, name="open")
+@click.argument("words", nargs=-1)
+@_options
+def open_window(words: tuple[str, ...], **flags: Any) -> None:
+    """Open the window, with a task or without."""
+    from coder.start import start
+
+    raise SystemExit(start("run", {**flags, "task": " ".join(words), "open": True}))
+
+
 @cli.command()
+@click.argument("run", default="")
+@_options
+def resume(run: str, **flags: Any) -> None:
+    """Go on with a past session: RUN is an id or the beginning of one; without it the newest."""
+    from coder import sessions
+    from coder.start import start
+
+    found = sessions.locate(sessions.home(os.environ), run)
+    raise SystemExit(start("run", {**flags, "task": "", "open": True, "resume": found.name}))
+
+
+@cli.command()
+@click.argument("task")
 @_options
 def fix(**flags: Any) -> None:
     """Fix a failing test or a described bug. TASK may name a test; `-` reads it from standard input.
@@ -88,6 +135,7 @@ def fix(**flags: Any) -> None:
 
 
 @cli.command()
+@click.argument("task")
 @_options
 def run(**flags: Any) -> None:
     """Do any other task: write tests, document, refactor. No failing test is expected."""
@@ -227,12 +275,18 @@ def sessions(count: int) -> None:
 @click.option(
     "--output-format", type=click.Choice(["text", "json", "jsonl"]), default="text", show_default=True
 )
+@click.option(
+    "--html", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write one HTML page instead."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Answers and tool results whole.")
-def show(run: str, output_format: str, verbose: bool) -> None:
+def show(run: str, output_format: str, page: Path | None, verbose: bool) -> None:
     """Show a past run: RUN is an id, the beginning of one, or a path; without it the newest."""
-    from coder.show import show_run
+    from coder.show import show_run, write_page
 
-    click.echo(show_run(run, output_format, verbose=verbose), nl=False)
+    if page is not None:
+        write_page(run, page)
+    else:
+        click.echo(show_run(run, output_format, verbose=verbose), nl=False)
 
 
 def _start(workflow: str, flags: dict[str, Any]) -> int:

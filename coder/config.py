@@ -8,6 +8,8 @@ In the user's file alone, several servers can be named and given to roles; `code
     [endpoints.big]       base_url, model, api_key, profile
     [roles.engineer]      endpoint, model, thinking, routine
 
+and the window's keys be changed: `[keys]`, where each action has a key or a list of them (`coder.tui.keymap`).
+
 How a project's dependencies are set up stands in its own file; nothing of it runs before the user agreed to it.
 The user's file alone names variables of the user that a set-up may see:
 
@@ -130,6 +132,14 @@ class Config:
     timeout: float = _setting("limits.seconds", 3600.0, "Wall time of one run.", project=True)
     command_timeout: float = _setting("limits.command_seconds", 120.0, "Time for one command.", project=True)
     test_timeout: float = _setting("limits.test_seconds", 600.0, "Time for the test suite.", project=True)
+    theme: str = _setting("window.theme", "", "The window's colours; /theme shows what there is.")
+    mouse: str = _setting(
+        "window.mouse", "on", "off leaves the mouse to the terminal.", choices=("on", "off")
+    )
+    scrollback: str = _setting(
+        "window.scrollback", "on", "Whether the transcript stays in the terminal.", choices=("on", "off")
+    )
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     endpoints: Mapping[str, EndpointSettings] = field(default_factory=dict)
     roles: Mapping[str, RoleSettings] = field(default_factory=dict)
     environment: EnvironmentSettings | None = None
@@ -150,7 +160,7 @@ class Config:
 SETTINGS = {f.name: f for f in fields(Config) if "key" in f.metadata}
 _BY_KEY = {f.metadata["key"]: name for name, f in SETTINGS.items()}
 _LEVELS = ("thinking", "routine")
-_TABLES = ("endpoints", "roles")
+_TABLES = ("endpoints", "roles", "keys")
 
 
 def load(
@@ -173,9 +183,10 @@ def load(
     endpoints, roles = _endpoints_and_roles(user, user_file)
     passed = _passed(user.pop("environment", {}), user_file)
     environment = None
+    keys = _keys(user, user_file)
     take(*_from_file(user, user_file, safe_only=False))
     layers.update(
-        {key: str(user_file) for key, found in zip(_TABLES, (endpoints, roles), strict=True) if found}
+        {key: str(user_file) for key, found in zip(_TABLES, (endpoints, roles, keys), strict=True) if found}
     )
     if project is not None:
         path = project / PROJECT_FILE
@@ -186,7 +197,13 @@ def load(
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     take({name: _checked(name, value, "flag") for name, value in given.items()}, dict.fromkeys(given, "flag"))
     return Config(
-        **values, endpoints=endpoints, roles=roles, environment=environment, passed=passed, layers=layers
+        **values,
+        endpoints=endpoints,
+        roles=roles,
+        keys=keys,
+        environment=environment,
+        passed=passed,
+        layers=layers,
     )
 
 
@@ -199,8 +216,8 @@ def _endpoints_and_roles(
     user: dict[str, Any], path: Path
 ) -> tuple[dict[str, EndpointSettings], dict[str, RoleSettings]]:
     """Take both tables out of what the user's file says."""
-    endpoints, roles = (user.pop(key, {}) for key in _TABLES)
-    for key, table in zip(_TABLES, (endpoints, roles), strict=True):
+    endpoints, roles = user.pop("endpoints", {}), user.pop("roles", {})
+    for key, table in {"endpoints": endpoints, "roles": roles}.items():
         if not isinstance(table, dict):
             raise ConfigError(f"{path}: {key} must be a table of tables, as in [{key}.name]")
     for name in roles:
@@ -217,6 +234,20 @@ def _endpoints_and_roles(
                 f"{path}: roles.{name}.endpoint: there is no endpoint {role.endpoint!r}", hint=known
             )
     return served, given
+
+
+def _keys(user: dict[str, Any], path: Path) -> dict[str, tuple[str, ...]]:
+    """Take the table of keys out of what the user's file says. Which actions there are, the window knows."""
+    table = user.pop("keys", {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: keys must be a table, as in [keys]")
+    found = {}
+    for action, given in table.items():
+        keys = [given] if isinstance(given, str) else given
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            raise ConfigError(f'{path}: keys.{action} must be a key or a list of keys, as in ["ctrl+p"]')
+        found[action] = tuple(keys)
+    return found
 
 
 def _table(kind: type[S], key: str, table: object, path: Path) -> S:

@@ -13,43 +13,25 @@ from typing import Any
 
 import msgspec
 
-VERSION = 1
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
-    """`t` is seconds since the epoch; `span` names the part of the run; `parent` is the span around it."""
-
-    v: int = VERSION
-    seq: int = 0
-    t: float = 0.0
-    run: str = ""
-    span: str = ""
-    parent: str = ""
-
-
-class Call(msgspec.Struct, frozen=True):
-    """A tool call as the model asked for it."""
-
-    id: str
-    name: str
-    arguments: dict[str, Any]
-
-
-class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens as the server counted them (thinking is part of completion, cached of prompt). `thinking_cuts` counts
-    the thoughts that were ended at their budget on our side."""
-
-    requests: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    thinking_tokens: int = 0
-    tool_calls: int = 0
-    turns: int = 0
-    thinking_cuts: int = 0
-
-    def __add__(self, other: Spent) -> Spent:
-        return Spent(*(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__))
+from coder.envelope import VERSION as VERSION
+from coder.envelope import Call as Call
+from coder.envelope import Event as Event
+from coder.envelope import Spent as Spent
+from coder.session_events import Applied as Applied
+from coder.session_events import ApprovalRequested as ApprovalRequested
+from coder.session_events import ApprovalResolved as ApprovalResolved
+from coder.session_events import ConversationStarted as ConversationStarted
+from coder.session_events import Forked as Forked
+from coder.session_events import ModeChanged as ModeChanged
+from coder.session_events import PlanProposed as PlanProposed
+from coder.session_events import Queued as Queued
+from coder.session_events import Renamed as Renamed
+from coder.session_events import Restarted as Restarted
+from coder.session_events import Rewound as Rewound
+from coder.session_events import ThinkingChanged as ThinkingChanged
+from coder.session_events import Told as Told
+from coder.session_events import Undone as Undone
+from coder.session_events import UserMessage as UserMessage
 
 
 class RunStarted(Event, frozen=True, tag=True):
@@ -71,7 +53,7 @@ class Prepared(Event, frozen=True, tag=True):
     why: str = ""
     thinking: str = ""
     context_length: int | None = None
-    guarantees: dict[str, bool] = {}
+    guarantees: dict[str, bool] = msgspec.field(default_factory=dict)
 
 
 class Promise(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,10 +70,6 @@ class Guaranteed(Event, frozen=True, tag=True):
 
     sandbox: str
     promises: tuple[Promise, ...] = ()
-
-
-class UserMessage(Event, frozen=True, tag=True):
-    text: str
 
 
 class TurnStarted(Event, frozen=True, tag=True):
@@ -111,7 +89,8 @@ class TextDelta(Event, frozen=True, tag=True):
 
 
 class AssistantMessage(Event, frozen=True, tag=True):
-    """`allowed` is the thinking budget in tokens, None where there was none."""
+    """`allowed` is the thinking budget in tokens, None where there was none. `finish` is the server's word, or ours:
+    budget, enough; interrupted: all that was said so far; ended: put there for the model after its submission."""
 
     text: str
     thinking: str = ""
@@ -126,7 +105,7 @@ class AssistantMessage(Event, frozen=True, tag=True):
 class ToolStarted(Event, frozen=True, tag=True):
     call: str
     name: str
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class ToolOutput(Event, frozen=True, tag=True):
@@ -221,8 +200,8 @@ class Retried(Event, frozen=True, tag=True):
 
 
 class RunFinished(Event, frozen=True, tag=True):
-    """The end of every run. `status` is solved, unsolved, limit, model, sandbox, usage or interrupted;
-    `reason` a short fixed word, `sentence` the same for people. `thinking` is what was allowed at which step."""
+    """The end of every run. `status` is solved, unsolved, limit, model, sandbox, usage or interrupted, in a
+    session also answered or planned (no file was to change); `reason` a short fixed word, `sentence` the same for people. `thinking` is what was allowed at which step."""
 
     status: str
     reason: str
@@ -230,17 +209,31 @@ class RunFinished(Event, frozen=True, tag=True):
     exit: int
     patch: str = ""
     summary: str = ""
-    evidence: dict[str, Any] = {}
+    evidence: dict[str, Any] = msgspec.field(default_factory=dict)
     spent: Spent = Spent()
-    thinking: dict[str, str] = {}
-    timings: dict[str, float] = {}
+    thinking: dict[str, str] = msgspec.field(default_factory=dict)
+    timings: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 AnyEvent = (
     RunStarted
     | Prepared
     | Guaranteed
+    | ConversationStarted
     | UserMessage
+    | Told
+    | Restarted
+    | Queued
+    | ModeChanged
+    | ThinkingChanged
+    | ApprovalRequested
+    | ApprovalResolved
+    | PlanProposed
+    | Rewound
+    | Undone
+    | Applied
+    | Renamed
+    | Forked
     | TurnStarted
     | ThinkingDelta
     | TextDelta
@@ -296,13 +289,17 @@ def _printable(value: Any) -> Any:
 class Stream:
     """Stamps events and hands each to every sink, in order. A sink that raises is dropped with a Warning."""
 
-    def __init__(self, run: str, *sinks: Sink) -> None:
+    def __init__(self, run: str, *sinks: Sink, seq: int = 0) -> None:
+        """`seq` is the number of the last event before this stream, where it goes on with a journal."""
         self.run = run
         self._sinks: list[Sink] = list(sinks)
-        self._seq = 0
+        self._seq = seq
 
     def add(self, sink: Sink) -> None:
         self._sinks.append(sink)
+
+    def remove(self, sink: Sink) -> None:
+        self._sinks.remove(sink)
 
     def span(self, name: str, parent: str = "") -> Emit:
         """An emitter for one named part of the run."""

@@ -10,17 +10,8 @@ from typing import Any, TextIO
 
 from coder import __version__, events
 from coder.events import Event, RunFinished
+from coder.transcript import words
 from sandbox.text import clean_text
-
-OUTCOME = {
-    "solved": "Solved",
-    "unsolved": "Not solved",
-    "limit": "Stopped at a limit",
-    "model": "The model server failed",
-    "sandbox": "No sandbox",
-    "usage": "Cannot start",
-    "interrupted": "Interrupted",
-}
 
 
 class Progress:
@@ -114,7 +105,7 @@ def describe(event: Event, *, verbose: bool = False) -> str:
         case events.RunStarted():
             return f"{event.workflow}: {event.task.splitlines()[0] if event.task else ''}"
         case events.Prepared(sandbox=""):
-            return _described_model(event)
+            return f"  model    {words.described_model(event)}"
         case events.Prepared():
             return f"  sandbox  {event.sandbox}: {event.why}"
         case events.Guaranteed():
@@ -145,51 +136,21 @@ def describe(event: Event, *, verbose: bool = False) -> str:
 
 
 def _described_attempt(event: events.NetworkAttempt) -> str:
-    where = f"{event.host}:{event.port}" if event.host else "a request"
-    outcome = "allowed" if event.allowed and not event.why else "failed" if event.allowed else "refused"
-    return f"  network  {where} {outcome}{f': {event.why}' if event.why else ''}"
-
-
-def _described_model(event: events.Prepared) -> str:
-    facts = [event.server, f"profile {event.profile}", event.strategy, f"thinking {event.thinking}"]
-    if event.context_length:
-        facts.append(f"context {event.context_length} tokens")
-    return f"  model    {event.model} ({', '.join(facts)})"
+    return f"  network  {words.attempted(event)}"
 
 
 def _described_promises(event: events.Guaranteed) -> str:
     """Nothing to say where all is enforced."""
-    missing = [
-        f"{promise.name} ({promise.seen or promise.how})"
-        for promise in event.promises
-        if not promise.enforced
-    ]
-    if missing and len(missing) == len(event.promises):
-        return f"  sandbox  nothing is enforced: {event.promises[0].how}"
-    return f"  sandbox  not enforced: {', '.join(missing)}" if missing else ""
+    missing = words.not_enforced(event)
+    return f"  sandbox  {missing}" if missing else ""
 
 
 def _described_answer(event: events.AssistantMessage, verbose: bool) -> str:
     text = " ".join(event.text.split())
-    counts = _counts(event)
+    counts = words.counts(event)
     if verbose and event.text:
         return f"{event.text}\n  model    {counts}"
     return f"  model    {text[:100]}{'…' if len(text) > 100 else ''} ({counts})"
-
-
-def _counts(event: events.AssistantMessage) -> str:
-    """What the answer cost: the prompt and how much of it was cached, the answer and how much of it was thought."""
-    spent = event.spent
-    cached = f" ({_cached(spent)} cached)" if spent.cached_tokens else ""
-    counts = f"{spent.prompt_tokens}{cached} → {spent.completion_tokens} tokens"
-    if spent.thinking_tokens or event.allowed:
-        allowed = f" of {event.allowed}" if event.allowed else ""
-        counts += f", thought {spent.thinking_tokens}{allowed}{', cut' if spent.thinking_cuts else ''}"
-    return f"{counts}, {event.seconds:.1f} s"
-
-
-def _cached(spent: events.Spent) -> str:
-    return f"{100 * spent.cached_tokens // spent.prompt_tokens} %"
 
 
 def _described_tool(event: events.ToolFinished, verbose: bool) -> str:
@@ -244,44 +205,16 @@ def as_object(finished: RunFinished, journal: Path) -> dict[str, Any]:
 
 def as_text(finished: RunFinished, patch: Path | None) -> str:
     """The result for people: how it ended, what the tests said, the diff, and where it is kept."""
-    lines = [f"{OUTCOME[finished.status]}: {finished.sentence.rstrip('.')}."]
+    lines = [f"{words.OUTCOME[finished.status]}: {finished.sentence.rstrip('.')}."]
     if finished.summary:
         lines.append(finished.summary)
-    for label, key in (("before", "tests_before"), ("after", "tests_after")):
-        counts = finished.evidence.get(key)
-        if counts:
-            lines.append(f"  tests {label}: {counts['passed']} passed, {counts['failed']} failed")
-    lines += [f"  runs later on your machine: {path}" for path in finished.evidence.get("flagged", ())]
-    lines += [f"  network: {line}" for line in map(_reached, finished.evidence.get("network", ()))]
+    lines += [f"  {told}" for told in words.evidence(finished)]
     if finished.patch:
         lines += ["", finished.patch.rstrip("\n"), ""]
         lines.append(f"  patch: {patch}" if patch else "")
-    lines += _costs(finished)
+    lines += [f"  {told}" for told in words.costs(finished)]
     lines.append(f"  time: {finished.timings.get('seconds', 0.0):.1f} s")
     return clean_text("\n".join(lines)) + "\n"
-
-
-def _reached(attempt: dict[str, Any]) -> str:
-    where = f"{attempt['host']}:{attempt['port']}" if attempt["host"] else "requests"
-    outcome = f"{attempt['bytes']} bytes" if attempt["allowed"] else "refused"
-    why = f" ({attempt['why']})" if attempt["why"] else ""
-    return f"{where}, {attempt['count']} times, {outcome}{why}"
-
-
-def _costs(finished: RunFinished) -> list[str]:
-    """What was spent, beside what was allowed."""
-    spent = finished.spent
-    if not spent.requests:
-        return []
-    cached = f", {_cached(spent)} of them cached" if spent.cached_tokens else ""
-    lines = [
-        f"  tokens: {spent.prompt_tokens} read{cached}, {spent.completion_tokens} written in {spent.turns} turns"
-    ]
-    if finished.thinking:
-        allowed = ", ".join(f"{level} for {step}" for step, level in finished.thinking.items())
-        cut = f", {spent.thinking_cuts} cut" if spent.thinking_cuts else ""
-        lines.append(f"  thinking: {spent.thinking_tokens} tokens (allowed: {allowed}{cut})")
-    return lines
 
 
 def write_result(text: str) -> None:

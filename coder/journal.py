@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -35,6 +36,15 @@ class Journal:
         content = self.path.read_bytes()
         if content and not content.endswith(b"\n"):
             os.ftruncate(self._file, content.rfind(b"\n") + 1)
+
+    def lock(self) -> None:
+        """Keep other processes from going on with this run, until `close`. Raises UsageError when one does already."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"the session {self.path.parent.name} is open elsewhere", hint="Close it there, or fork it."
+            ) from None
 
     def close(self) -> None:
         if self._file >= 0:
@@ -74,6 +84,14 @@ class RunState(msgspec.Struct):
     gates: dict[str, bool] = {}
     warnings: list[str] = []
     messages: int = 0
+    title: str = ""
+    """What the user called it; else empty."""
+    first_task: str = ""
+    tasks: int = 0
+    mode: str = ""
+    queued: int = 0
+    asked: int = 0
+    """Questions to the user that are open."""
     finished: events.RunFinished | None = None
 
 
@@ -89,7 +107,10 @@ def advance(state: RunState, event: Event) -> None:
     """Take one event into `state`."""
     match event:
         case events.RunStarted():
-            state.run, state.started = event.run, event.t
+            state.run, state.started = event.run, state.started or event.t
+            state.tasks += 1
+            state.first_task = state.first_task or event.task
+            state.finished = None
             state.task, state.repository, state.workflow = event.task, event.repository, event.workflow
         case events.Prepared():
             state.model, state.sandbox, state.strategy = event.model, event.sandbox, event.strategy
@@ -106,6 +127,18 @@ def advance(state: RunState, event: Event) -> None:
             state.gates[event.name] = event.passed
         case events.Warning():
             state.warnings.append(event.text)
+        case events.Renamed():
+            state.title = event.title
+        case events.Forked():
+            state.run = event.run
+        case events.ModeChanged():
+            state.mode = event.mode
+        case events.Queued():
+            state.queued = len(event.steer) + len(event.held)
+        case events.ApprovalRequested():
+            state.asked += 1
+        case events.ApprovalResolved():
+            state.asked = max(0, state.asked - 1)
         case events.RunFinished():
             state.finished = event
         case _:

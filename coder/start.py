@@ -7,9 +7,8 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,8 +18,7 @@ from coder.events import LOSSY, Event, RunFinished, Sink, encode
 from coder.journal import FILE
 from coder.lookup import keep_out, top_of
 from coder.workflows.deliver import PATCH_FILE
-from coder.workflows.request import Approve, Request
-from sandbox.text import clean_text
+from coder.workflows.request import Request
 
 T = TypeVar("T")
 MAX_TASK_BYTES = 256 * 1024
@@ -28,6 +26,26 @@ MAX_TASK_BYTES = 256 * 1024
 
 def start(workflow: str, flags: dict[str, Any]) -> int:
     """Run one task as the flags say; returns the exit status. Raises UsageError and ConfigError."""
+    from coder.attended import UNATTENDED, face_of
+
+    face = face_of(flags, os.environ, must=bool(flags.get("open")) and not flags["task"])
+    if face == UNATTENDED:
+        return _unattended(workflow, flags)
+    return _attended(face, workflow, flags)
+
+
+def _attended(face: str, workflow: str, flags: dict[str, Any]) -> int:
+    """In the terminal, with somebody there. Keys are held from the first moment."""
+    from coder.attended import WINDOW, attend
+    from coder.tui.terminal import held_keys
+
+    with held_keys() if face == WINDOW else nullcontext("") as typed:
+        request = _request(workflow, flags)
+        mode, session = flags.get("mode") or "", flags.get("resume") or ""
+        return attend(face, request, mode=mode, session=session, typed=typed)
+
+
+def _unattended(workflow: str, flags: dict[str, Any]) -> int:
     from coder.model.endpoint import warm_up
     from coder.workflows.run import execute
 
@@ -35,7 +53,7 @@ def start(workflow: str, flags: dict[str, Any]) -> int:
     warm_up()
     output_format = flags["output_format"] or "text"
     progress = headless.Progress(sys.stderr, verbose=flags["verbose"], plain=flags["plain"])
-    request = _request(workflow, flags, approve=partial(_ask, progress) if _interactive(flags) else None)
+    request = _request(workflow, flags)
     sinks: list[Sink] = [] if flags["quiet"] else [progress]
     if output_format == "jsonl":
         sinks.append(_print_event)
@@ -69,11 +87,11 @@ def _without_late_results(loop: asyncio.AbstractEventLoop, context: dict[str, An
         loop.default_exception_handler(context)
 
 
-def _request(workflow: str, flags: Mapping[str, Any], *, approve: Approve | None) -> Request:
+def _request(workflow: str, flags: Mapping[str, Any]) -> Request:
     directory = flags["directory"].resolve()
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a directory")
-    task = _task(flags["task"])
+    task = _task(flags["task"]) if flags["task"] or not flags.get("open") else ""
     named = {name: flags.get(name) for name in config.SETTINGS}
     unconfined = _unconfined(flags)
     settings = config.load(project=project_folder(directory), flags=named, environ=os.environ)
@@ -90,7 +108,6 @@ def _request(workflow: str, flags: Mapping[str, Any], *, approve: Approve | None
         state=state,
         run=run,
         apply=bool(flags["apply"]),
-        approve=approve if flags["apply"] is None else None,
         branch=flags["branch"],
         patch=flags["patch"].resolve() if flags["patch"] else None,
     )
@@ -129,29 +146,6 @@ def _task(argument: str) -> str:
     if not text.strip():
         raise UsageError("the task is empty", hint='Say what to do: coder fix "failing test"')
     return text.strip()
-
-
-def _interactive(flags: Mapping[str, Any]) -> bool:
-    """Whether somebody is there to answer: a terminal, and nothing that asks for an unattended run."""
-    unattended = flags["headless"] or flags["output_format"] or flags["quiet"] or flags["plain"]
-    return not unattended and all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-
-
-async def _ask(progress: headless.Progress, patch: str) -> bool:
-    """Show the patch and ask. Blocks the loop: nothing else goes on, and Ctrl-C must mean no at once."""
-    import click
-    from rich.console import Console
-    from rich.syntax import Syntax
-
-    progress.close()
-    Console(stderr=True).print(Syntax(clean_text(patch), "diff", background_color="default"))
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return click.confirm("Apply this to your files?", default=False, err=True)
-    except click.Abort:
-        return False
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 def _print_event(event: Event) -> None:

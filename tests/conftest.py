@@ -1,7 +1,7 @@
 """What this machine can run, and one line about what it cannot.
 
-`CODER_TEST_REQUIRE` names the parts (docker, model, bubblewrap, node, cargo, and the engines of other kinds) that must be
-there: a missing one is then an error instead of a skipped test.
+`CODER_TEST_REQUIRE` names the parts (docker, model, bubblewrap, node, cargo, browser, and the engines of other kinds) that
+must be there: a missing one is then an error instead of a skipped test.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def missing(part: str) -> str:
         "docker": _missing_docker,
         "model": _missing_model,
         "bubblewrap": _missing_bubblewrap,
+        "browser": _missing_browser,
         "node": lambda: _missing_program("node"),
         "cargo": lambda: _missing_program("cargo"),
     }
@@ -88,9 +89,21 @@ def _missing_bubblewrap() -> str:
     return done.stderr.strip()
 
 
+def browser() -> str:
+    """A Chromium on this machine, or nothing."""
+    import shutil
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), "")
+
+
+def _missing_browser() -> str:
+    return "" if browser() else "no Chromium is installed"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for part in ("docker", "model", "node", "cargo"):
+        for part in ("docker", "model", "node", "cargo", "browser"):
             if item.get_closest_marker(part) and missing(part):
                 item.add_marker(pytest.mark.skip(reason=f"{part}: {missing(part)}"))
                 ABSENT[part] = missing(part)

@@ -41,6 +41,10 @@ def test_every_option_says_what_it_does() -> None:
         (["fix", "x", "--thinking", "hard"], "must be off, low, full or a number"),
         (["fix", "x", "-C", "/nowhere"], "/nowhere is not a directory"),
         (["no-such-command"], "No such command"),
+        (["fxi", "failing test"], "No such command 'fxi'"),
+        ([], "there is no terminal to talk in"),
+        (["--plain"], "there is no terminal to talk in"),
+        (["resume"], "there are no runs yet"),
         (["show", "20200101"], "there is no run '20200101'"),
         (["show"], "there are no runs yet"),
     ],
@@ -74,3 +78,20 @@ def test_a_run_that_failed_is_listed_and_shown(tmp_path: Path) -> None:
 
 def test_the_version() -> None:
     assert coder("--version").stdout.startswith("coder, version ")
+
+
+def test_words_that_are_no_command_are_a_task(tmp_path: Path) -> None:
+    """Without a terminal nobody is there: it is run unattended, as `coder run` would."""
+    for words in (["write tests"], ["please", "write", "tests"], ["--max-turns", "3", "write tests"]):
+        done = coder(*words, "--base-url", "http://127.0.0.1:9/v1", cwd=tmp_path)
+        assert done.returncode == 4, done.stderr
+        assert "run: " in done.stderr
+        assert "write tests" in done.stderr
+
+
+def test_the_window_is_not_loaded_where_nobody_sees_it() -> None:
+    script = "import sys; from coder.start import start; from coder.attended import face_of; print(face_of({}, {})); print('textual' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True
+    )
+    assert done.stdout.split() == ["unattended", "False"]

@@ -65,6 +65,9 @@ def test_unsafe_keys_are_what_we_think_they_are() -> None:
         "sandbox.kind",
         "sandbox.allow_hosts",
         "sandbox.runtime",
+        "window.theme",
+        "window.mouse",
+        "window.scrollback",
     }
 
 
@@ -260,3 +263,12 @@ def test_a_wrong_set_up_is_named_with_file_and_key(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         configured(tmp_path, user=user, project=project)
+
+
+def test_keys_are_the_users_alone(tmp_path: Path) -> None:
+    found = configured(tmp_path, user="[keys]\npalette = 'f2'\nmouse = ['f6', 'f7']\nundo = []")
+    assert found.keys == {"palette": ("f2",), "mouse": ("f6", "f7"), "undo": ()}
+    with pytest.raises(ConfigError, match="palette must be a key or a list of keys"):
+        configured(tmp_path, user="[keys]\npalette = 2")
+    with pytest.raises(ConfigError, match="which a project file may not"):
+        configured(tmp_path, project="[keys]\npalette = 'f2'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coder import events
+from coder.agent.memory import Memory
 from coder.events import Event, Stream, decode, encode
 from coder.journal import FILE, Journal, fold, load
 
@@ -40,6 +42,21 @@ EVENTS = st.one_of(
     st.builds(events.GateFinished, name=TEXT, passed=st.booleans()),
     st.builds(events.Warning, text=TEXT),
     st.builds(events.NetworkAttempt, host=TEXT, port=st.integers(0, 65535), allowed=st.booleans(), why=TEXT),
+    st.builds(events.ConversationStarted, system=TEXT),
+    st.builds(events.UserMessage, text=TEXT, typed=TEXT, tree=TEXT, steer=st.booleans()),
+    st.builds(events.Told, text=TEXT, call=TEXT),
+    st.builds(events.Restarted, messages=st.integers(0, 9), reason=TEXT),
+    st.builds(events.Queued, steer=st.tuples(TEXT), held=st.tuples(TEXT, TEXT)),
+    st.builds(events.ModeChanged, mode=st.sampled_from(["plan", "ask", "edits", "auto"])),
+    st.builds(events.ThinkingChanged, level=TEXT),
+    st.builds(events.ApprovalRequested, id=TEXT, call=TEXT, tool=TEXT, what=TEXT, diff=TEXT),
+    st.builds(events.ApprovalResolved, id=TEXT, answer=TEXT, text=TEXT),
+    st.builds(events.PlanProposed, text=TEXT, steps=st.tuples(TEXT)),
+    st.builds(events.Rewound, index=st.integers(0, 9), messages=st.integers(0, 9), tree=TEXT),
+    st.builds(events.Undone, tree=TEXT, paths=st.tuples(TEXT), again=st.booleans()),
+    st.builds(events.Applied, tree=TEXT, paths=st.tuples(TEXT)),
+    st.builds(events.Renamed, title=TEXT),
+    st.builds(events.Forked, origin=TEXT),
     st.builds(
         events.RunFinished, status=TEXT, reason=TEXT, sentence=TEXT, exit=st.integers(0, 255), spent=SPENT
     ),
@@ -68,6 +85,20 @@ def test_a_live_stream_and_its_journal_fold_alike(tmp_path_factory: Any, stream_
     live = asyncio.run(collected(stream_of, journal))
     journal.close()
     assert fold(live) == fold(load(journal.path))
+    assert memory(live) == memory(load(journal.path))
+
+
+def memory(stream_of: Iterable[Event]) -> Memory:
+    """The conversation that a stream amounts to, whatever its order."""
+    remembered = Memory()
+    for event in stream_of:
+        remembered.advance(event)
+    return remembered
+
+
+def test_a_journal_from_before_sessions_still_loads() -> None:
+    old = b'{"type":"UserMessage","text":"mend it","v":1,"seq":2,"t":1.0,"run":"r","span":"task"}'
+    assert decode(old) == events.UserMessage(text="mend it", seq=2, t=1.0, run="r", span="task")
 
 
 def test_the_wire_form_is_one_flat_object() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from coder import events, headless
 from coder.events import RunFinished, Spent
+from coder.transcript import words
 
 SOLVED = RunFinished(
     status="solved",
@@ -81,7 +82,7 @@ def test_text_says_how_it_ended_what_the_tests_said_and_what_runs_later() -> Non
     "status", ["solved", "unsolved", "limit", "model", "sandbox", "usage", "interrupted"]
 )
 def test_every_status_has_words_of_its_own(status: str) -> None:
-    assert headless.OUTCOME[status]
+    assert words.OUTCOME[status]
 
 
 HOSTILE = "\x1b[2J\x1b]52;c;aGk=\x07\x9b31m\u202e"

@@ -17,6 +17,7 @@ from tools.textfile import TextFile, decode
 MAX_BYTES = 4_000_000
 """Larger files are for commands, not for the editor."""
 _DIFF_CHARACTERS = 200_000
+_CUT = "\\ The change is larger than what is shown.\n"
 
 
 def inside(context: Context, path: str) -> str:
@@ -90,9 +91,9 @@ def unified(path: str, before: bytes | None, after: bytes | None) -> str:
     if old is None or new is None:
         return f"Binary files {names[0]} and {names[1]} differ\n"
     if len(old.text) + len(new.text) > 20 * _DIFF_CHARACTERS:
-        return header
-    body = "".join(_hunks(_kept(old.text), _kept(new.text)))
-    return (header + body)[:_DIFF_CHARACTERS]
+        return header + _CUT
+    whole = header + "".join(_hunks(_kept(old.text), _kept(new.text)))
+    return whole if len(whole) <= _DIFF_CHARACTERS else f"{whole[:_DIFF_CHARACTERS]}\n{_CUT}"
 
 
 def _kept(text: str) -> list[str]:

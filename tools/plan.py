@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from sandbox.text import clean_text
@@ -36,13 +37,18 @@ class Plan:
         return describe("plan")
 
     async def run(self, args: Arguments, context: Context) -> ToolResult:
-        steps = tuple(step for item in args["steps"] if (step := _step(item)).text)[:_STEPS]
+        steps = parse_steps(args["steps"])
         if not steps:
             return ToolResult("`steps` holds no step.", ok=False)
         context.plan = steps
         left_out = len(args["steps"]) - len(steps)
         note = f"\n[only {_STEPS} steps are kept]" if len(steps) == _STEPS and left_out > 0 else ""
         return ToolResult(render(steps) + note, plan=steps)
+
+
+def parse_steps(items: Sequence[Any]) -> tuple[Step, ...]:
+    """At most 20 steps from lines, ticked or not, or from objects; what holds no text is passed over."""
+    return tuple(step for item in items if (step := _step(item)).text)[:_STEPS]
 
 
 def render(steps: tuple[Step, ...]) -> str:

@@ -12,8 +12,8 @@ KEEP = 10
 class Transcript:
     """The messages of one attempt. They change in place only in `mask`, which is rare and said so."""
 
-    def __init__(self, system: dict[str, Any], task: dict[str, Any]) -> None:
-        self.messages: list[dict[str, Any]] = [system, task]
+    def __init__(self, *start: dict[str, Any]) -> None:
+        self.messages: list[dict[str, Any]] = list(start)
 
     @property
     def size(self) -> int:
@@ -27,6 +27,19 @@ class Transcript:
 
     def append(self, message: dict[str, Any]) -> None:
         self.messages.append(message)
+
+    def cut(self, length: int) -> None:
+        """Go back to the first `length` messages."""
+        del self.messages[length:]
+
+    def open_calls(self) -> list[tuple[str, str]]:
+        """Id and name of each call of the last answer that has no result yet."""
+        last = max((i for i, m in enumerate(self.messages) if m["role"] == "assistant"), default=-1)
+        calls = self.messages[last].get("tool_calls", []) if last >= 0 else []
+        after = self.messages[last + 1 :]
+        if any(message["role"] != "tool" for message in after):
+            return []
+        return [(call["id"], call["function"]["name"]) for call in calls[len(after) :]]
 
     def mask(self) -> int:
         """Blank the older tool results in one step; returns how many. When the newest alone are too many,

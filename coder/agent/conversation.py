@@ -3,6 +3,9 @@ much the model may think."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
+
 from coder import events
 from coder.agent.context import Transcript
 from coder.agent.limits import Limits
@@ -17,6 +20,8 @@ from coder.model.roles import Levels
 from coder.model.window import Window
 from tools.base import Toolbox
 
+_BEGUN_CALL = re.compile(r"<(?:tool_call|function)\b.*|<[a-z_]*\Z", re.DOTALL)
+
 _ALARMS = {
     "off": (
         Fault.CACHE_OFF,
@@ -24,6 +29,24 @@ _ALARMS = {
     ),
     "unreported": (Fault.CACHE_UNREPORTED, "the server does not say how much of a prompt it had cached"),
 }
+
+
+@dataclass(slots=True)
+class Partial:
+    """What a running answer has said so far, as text and thought; a call that is only begun is no part of it."""
+
+    pieces: list[Delta] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return _BEGUN_CALL.sub("", self._of("text")).strip()
+
+    @property
+    def thought(self) -> str:
+        return self._of("thinking").strip()
+
+    def _of(self, kind: str) -> str:
+        return "".join(piece.text for piece in self.pieces if piece.kind == kind)
 
 
 class Conversation:
@@ -48,10 +71,27 @@ class Conversation:
         limit = model.endpoint.context_length or model.profile.context
         self._window = Window(limit, model.profile.max_tokens)
         self._cache = CacheMeter()
+        self._partial = Partial()
 
-    def begin_anew(self, start: Transcript) -> None:
-        self.transcript = start
+    def go_back(self, length: int) -> None:
+        """Go on from the first `length` messages."""
+        self.transcript.cut(length)
         self._cache.rewritten()
+
+    async def break_off(self, why: str, last: str = "") -> None:
+        """Leave the messages in a form that every server takes, whatever was going on: each call has a result, and
+        the last word is the model's: what it had said so far and why that is all, or `last`."""
+        for id, name in self.transcript.open_calls():  # noqa: A001
+            text = f"[not run: {why}]"
+            self.transcript.append(messages.tool(id, text))
+            await self._emit(events.ToolFinished(call=id, name=name, text=text, ok=False))
+        if self.transcript.messages[-1]["role"] != "assistant":
+            text = last or "\n\n".join(filter(None, [self._partial.text, f"[{why}]"]))
+            thought = "" if last else self._partial.thought
+            kept = thought if self._model.profile.thinking.keep_history else ""
+            self.transcript.append(messages.said_before(text, kept, ()))
+            finish = "ended" if last else "interrupted"
+            await self._emit(events.AssistantMessage(text=text, thinking=thought, finish=finish))
 
     async def ask(self, step: str) -> Reply:
         """One complete answer, appended. `step` is diagnosis, failure or routine.
@@ -66,6 +106,7 @@ class Conversation:
         spent = spent_of(reply)
         self._limits.add(spent)
         self.transcript.append(messages.assistant(reply, self._model.profile))
+        self._partial = Partial()
         await self._emit(said(reply, spent))
         if alarm := self._cache.note(reply.usage):
             await self._alarm(alarm)
@@ -99,6 +140,7 @@ class Conversation:
             await self._was_cut(size, read)
 
     async def _request(self, step: str) -> Reply:
+        self._partial = Partial()
         return await self._model.stream(
             self.transcript.messages,
             tools=self._toolbox.schemas(),
@@ -143,12 +185,14 @@ class Conversation:
         await self._emit(events.Warning(text=f"{words}: {cure}"))
 
     async def _on_delta(self, delta: Delta) -> None:
+        self._partial.pieces.append(delta)
         if delta.kind == "text":
             await self._emit(events.TextDelta(text=delta.text))
         elif delta.kind == "thinking":
             await self._emit(events.ThinkingDelta(text=delta.text))
 
     async def _on_retry(self, reason: str) -> None:
+        self._partial = Partial()
         await self._emit(events.Retried(reason=reason))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
 from coder.errors import LimitReached
@@ -25,13 +25,30 @@ class Limits:
     spent: Spent = field(default_factory=Spent)
     started: float = field(default_factory=time.monotonic)
     _told: float = 0.0
+    _waited: float = 0.0
+    """Seconds that do not count: the user was asked something."""
+    _scope: asyncio.Timeout | None = None
 
     def add(self, spent: Spent) -> None:
         self.spent += spent
 
     @property
     def elapsed(self) -> float:
-        return time.monotonic() - self.started
+        return time.monotonic() - self.started - self._waited
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """No wall time is spent inside: it is the user's. Once at a time."""
+        began = time.monotonic()
+        if self._scope is not None:
+            self._scope.reschedule(None)
+        try:
+            yield
+        finally:
+            self._waited += time.monotonic() - began
+            if self._scope is not None and not self._scope.expired():
+                left = max(0.0, self.seconds - self.elapsed)
+                self._scope.reschedule(asyncio.get_running_loop().time() + left)
 
     @property
     def total_tokens(self) -> int:
@@ -58,11 +75,14 @@ class Limits:
             return
         try:
             async with asyncio.timeout(max(0.0, self.seconds - self.elapsed)) as scope:
+                self._scope = scope
                 yield
         except TimeoutError:
             if not scope.expired():
                 raise
             raise self._out_of_time() from None
+        finally:
+            self._scope = None
 
     def reminder(self) -> str:
         """A line for the model, the first time that a mark is passed; else empty."""

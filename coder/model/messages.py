@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -95,11 +96,16 @@ def assistant(reply: Reply, profile: Profile) -> Message:
     and TensorRT-LLM only `reasoning_content`. Arguments are canonical JSON: a server whose template needs a
     mapping answers 400 to anything else.
     """
-    message: Message = {"role": "assistant", "content": scrub(reply.text)}
-    if reply.thinking and profile.thinking.keep_history:
-        message["reasoning_content"] = message["reasoning"] = scrub(reply.thinking)
-    if reply.calls:
-        message["tool_calls"] = [_call_message(call) for call in reply.calls]
+    return said_before(reply.text, reply.thinking if profile.thinking.keep_history else "", reply.calls)
+
+
+def said_before(text: str, thinking: str, calls: Sequence[ToolCall]) -> Message:
+    """An assistant message out of its parts."""
+    message: Message = {"role": "assistant", "content": scrub(text)}
+    if thinking:
+        message["reasoning_content"] = message["reasoning"] = scrub(thinking)
+    if calls:
+        message["tool_calls"] = [_call_message(call) for call in calls]
     return message
 
 

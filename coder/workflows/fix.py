@@ -6,61 +6,51 @@ import asyncio
 from importlib.resources import files
 
 from coder import events
+from coder.agent.approval import Mode
 from coder.agent.limits import Limits
-from coder.agent.loop import Agent, Ending
-from coder.config import Config
+from coder.agent.loop import Agent, Attended, Ending
 from coder.events import Emit
 from coder.model.client import ModelClient
+from coder.model.profile import Profile
 from coder.model.roles import Levels
 from coder.workflows.evidence import Tests
+from coder.workflows.house import Engineer, House
 from coder.workflows.judge import Judge
-from coder.workflows.site import Site
-from sandbox.choose import UNCONFINED
+from coder.workflows.request import Request
 from tools.base import Context
 from tools.standard import standard_toolbox
 
 HEAD_START = 0.15
 """Seconds that the first request has before the repository is copied: both want the interpreter."""
 
-_RISK = (
-    "there is no sandbox: what the model and the repository run can read and change everything that you can, "
-    "reach the network, and stay"
-)
-_UNVERIFIED = (
-    "no command can run here: the model reads and edits, no test runs, and the change is never applied"
-)
-
 
 class Fix:
-    """One attempt at `task`. Raises LimitReached, ModelError and NoSandbox."""
+    """One attempt at the task of `request`. Raises LimitReached, ModelError and NoSandbox."""
 
     def __init__(
         self,
-        task: str,
+        request: Request,
         *,
-        advice: str = "",
-        site: Site,
+        house: House,
         judge: Judge,
-        config: Config,
         limits: Limits,
         emit: Emit,
+        attended: Attended | None = None,
     ) -> None:
-        self._task = task
-        self._advice = advice
-        self._site = site
+        self._request = request
+        self._house = house
         self._judge = judge
-        self._config = config
         self._limits = limits
         self._emit = emit
-        self._context: Context | None = None
+        self._attended = attended
         self._reproducing: asyncio.Task[Tests] | None = None
 
-    async def attempt(self, model: ModelClient, levels: Levels, strategy: str) -> Ending:
-        """Let `strategy` (agent or repair) work on the copy until it ends."""
+    async def attempt(self, engineer: Engineer) -> Ending:
+        """Let the engineer work on the copy by its strategy (agent or repair) until it ends."""
         async with self._limits.deadline():
-            if strategy == "repair":
-                return await self._repair(model, levels)
-            return await self._agent(model, levels)
+            if engineer.strategy == "repair" and self._may_repair(engineer.profile):
+                return await self._repair(engineer.model, engineer.levels)
+            return await self._agent(engineer.model, engineer.levels)
 
     async def _agent(self, model: ModelClient, levels: Levels) -> Ending:
         """The tool loop. The model starts at once; what the tests say reaches it with its first results."""
@@ -72,9 +62,11 @@ class Fix:
             emit=self._emit,
             finish_gate=self._may_finish,
             levels=levels,
+            attended=self._attended,
         )
-        system = files("coder.agent").joinpath("prompts", "engineer.md").read_text()
-        working = asyncio.create_task(agent.run(system, self._prompt()))
+        name = "engineer.md" if self._attended is None else "session.md"
+        system = files("coder.agent").joinpath("prompts", name).read_text()
+        working = asyncio.create_task(agent.run(system, await self._prompt(model.profile)))
         try:
             if self._judge.expects_failure and (ending := await self._reproduce_beside(working, agent)):
                 return ending
@@ -110,6 +102,9 @@ class Fix:
         """Guided repair: our code steers, the model only writes functions. It needs a failing test."""
         from coder.workflows.guided import guided_repair
 
+        if (attended := self._attended) is not None:
+            said = events.UserMessage(text=self._request.task, tree=attended.tree)
+            await self._emit(said)
         before = await self._judge.reproduce()
         if before.problem:
             return Ending("tests_do_not_run", before.problem, before.tail)
@@ -118,27 +113,37 @@ class Fix:
                 return self._already_passes()
             return Ending("no_failing_test", f"all {before.count} tests pass: there is nothing to repair")
         return await guided_repair(
-            task=self._task,
+            task=self._request.task,
             failing=sorted(self._judge.failing),
             before=before,
             context=await self._tool_context(),
             model=model,
             levels=levels,
-            config=self._config,
+            config=self._house.config,
             limits=self._limits,
             emit=self._emit,
         )
 
-    def _prompt(self) -> str:
-        hosts = self._config.allow_hosts
-        reach = (
-            f"\n\nThere is a network after all, to {', '.join(hosts)} only, by HTTP and HTTPS."
-            if hosts
-            else ""
-        )
+    def _may_repair(self, profile: Profile) -> bool:
+        """Guided repair knows neither an earlier conversation nor how to ask before it edits."""
+        attended = self._attended
+        return attended is None or (attended.permission.mode is Mode.AUTO and not self._begun(profile))
+
+    def _begun(self, profile: Profile) -> bool:
+        """Whether this task goes on with a conversation."""
+        return self._attended is not None and self._attended.past(profile) is not None
+
+    async def _prompt(self, profile: Profile) -> str:
+        advice = "" if self._begun(profile) else await self._house.advice()
+        if self._attended is not None:
+            advice += self._attended.extra
+        if hosts := self._house.config.allow_hosts:
+            advice = (
+                f"\n\nThere is a network after all, to {', '.join(hosts)} only, by HTTP and HTTPS.{advice}"
+            )
         if not self._judge.expects_failure:
-            return self._task + reach + self._advice
-        return f"Find the bug and fix it: {self._task}{reach}{self._advice}"
+            return self._request.task + advice
+        return f"Find the bug and fix it: {self._request.task}{advice}"
 
     def _already_passes(self) -> Ending:
         return Ending("already_passes", f"{', '.join(self._judge.targets)} passes already: nothing to fix")
@@ -156,27 +161,9 @@ class Fix:
         return f"[On the untouched repository {len(failing)} of the tests fail: {names}\n{before.tail}]"
 
     async def _tool_context(self) -> Context:
-        """The tools' surroundings, made when the first tool needs them."""
-        if self._context is None:
-            sandbox = await self._site.sandbox()
-            promises = self._site.promises(sandbox)
-            enforced = {promise.name: promise.enforced for promise in promises}
-            why = await self._site.why()
-            await self._emit(events.Prepared(sandbox=sandbox.name, why=why, guarantees=enforced))
-            if advice := await self._site.advice():
-                await self._emit(events.Warning(text=advice))
-            await self._emit(events.Guaranteed(sandbox=sandbox.name, promises=promises))
-            self._site.examine_beside(sandbox, self._emit)
-            if sandbox.name == UNCONFINED:
-                await self._emit(events.Warning(text=_RISK if sandbox.runs else _UNVERIFIED))
-            self._context = Context(
-                sandbox=sandbox,
-                needs_check=sandbox.runs,
-                command_timeout=self._config.command_timeout,
-                test_command=self._config.test,
-                python=await self._site.python(),
-            )
-        return self._context
+        context = await self._house.context()
+        context.needs_change = self._request.must_change
+        return context
 
 
 async def _cancel(task: asyncio.Task[Ending] | asyncio.Task[Tests]) -> None:

@@ -22,11 +22,24 @@ from sandbox.workspace import Change, Workspace
 class Judge:
     """Fills `evidence`. Nothing that the model or its programs say counts, only what is seen here."""
 
-    def __init__(self, request: Request, site: Site, emit: Emit) -> None:
+    def __init__(
+        self,
+        request: Request,
+        site: Site,
+        emit: Emit,
+        *,
+        since: str = "",
+        known: dict[str, Tests] | None = None,
+    ) -> None:
+        """The change counts from the snapshot `since`, by default the copy's start. `known` keeps runs of all tests
+        by the snapshot that they were made on."""
         self.evidence = Evidence()
         self.targets: tuple[str, ...] = ()
         """The tests that the task names, as node ids."""
         self.expects_failure = request.workflow == "fix"
+        self._must_change = request.must_change
+        self._since = since
+        self._known = {} if known is None else known
         self._task = request.task
         self._config = request.config
         self._site = site
@@ -42,9 +55,9 @@ class Judge:
         """Run the named tests, or all, on an untouched copy."""
         workspace = await self._site.workspace()
         if not self._config.test:
-            self.targets = await asyncio.to_thread(_named, self._task, workspace)
+            self.targets = await asyncio.to_thread(_named, self._task, workspace, self._base(workspace))
         await self._emit(events.Activity(text="running the tests on an untouched copy"))
-        async with self._site.clean() as sandbox:
+        async with self._site.clean(self._since) as sandbox:
             self.evidence.before = await self._run(sandbox, "before", self.targets)
         return self.evidence.before
 
@@ -54,8 +67,8 @@ class Judge:
         Runs in the model's own sandbox: good enough to send the model back to work, never to accept.
         """
         workspace = await self._site.workspace()
-        changes = await asyncio.to_thread(workspace.changes)
-        if not changes:
+        changes = await asyncio.to_thread(workspace.changes, self._base(workspace))
+        if not changes and self._must_change:
             return "Nothing was changed yet. If the task cannot be done, submit with give_up."
         unchanged = gates.tests_unchanged(changes)
         if self.expects_failure and not unchanged.passed:
@@ -71,10 +84,11 @@ class Judge:
         """Pass the change through the gates, cheap ones first; returns the patch, empty for no change."""
         workspace = await self._site.workspace()
         tree = await asyncio.to_thread(workspace.snapshot)
-        changes = await asyncio.to_thread(workspace.changes, workspace.base, tree)
+        base = self._base(workspace)
+        changes = await asyncio.to_thread(workspace.changes, base, tree)
         if not changes:
             return b""
-        patch = await asyncio.to_thread(workspace.patch, workspace.base, tree)
+        patch = await asyncio.to_thread(workspace.patch, base, tree)
         await self._gate(self._inside(patch))
         if self.expects_failure:
             await self._gate(gates.tests_unchanged(changes))
@@ -82,6 +96,9 @@ class Judge:
         if self.evidence.passed and (await self._site.sandbox()).runs:
             await self._run_gates(tree, changes)
         return patch
+
+    def _base(self, workspace: Workspace) -> str:
+        return self._since or workspace.base
 
     def _inside(self, patch: bytes) -> Gate:
         try:
@@ -107,8 +124,13 @@ class Judge:
         named = self.evidence.before
         if named is not None and not self.targets:
             return named
-        async with self._site.clean() as sandbox:
-            whole = await self._run(sandbox, "before")
+        base = self._base(await self._site.workspace())
+        whole = self._known.get(base)
+        if whole is None:
+            async with self._site.clean(base) as sandbox:
+                whole = await self._run(sandbox, "before")
+            if not whole.problem:
+                self._known[base] = whole
         self.evidence.before = named if named is not None and whole.problem else whole
         return self.evidence.before
 
@@ -119,7 +141,7 @@ class Judge:
         code = [change.path for change in changes if change.path not in brought]
         if not files or not code:
             return frozenset()
-        async with self._site.clean(tree, restore=code) as sandbox:
+        async with self._site.clean(tree, restore=code, base=self._since) as sandbox:
             return (await self._run(sandbox, "before", files)).failing
 
     async def _run(self, sandbox: Sandbox, stage: str, targets: Sequence[str] = ()) -> Tests:
@@ -141,6 +163,6 @@ class Judge:
         await self._emit(events.GateFinished(name=gate.name, passed=gate.passed, detail=gate.detail))
 
 
-def _named(task: str, workspace: Workspace) -> tuple[str, ...]:
-    files = workspace.tree_files(workspace.base)
+def _named(task: str, workspace: Workspace, base: str) -> tuple[str, ...]:
+    files = workspace.tree_files(base)
     return named_tests(task, files, lambda path: workspace.shadow.blob(files[path].id))

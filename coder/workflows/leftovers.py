@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from coder.sessions import OWNER
 from coder.workflows.deliver import PATCH_FILE
 from sandbox.owner import is_gone
 from sandbox.recovery import recover
 from sandbox.walking import remove_tree
-
-OWNER = "owner"
-"""The file that names the process whose copies lie beside it."""
 
 _COPIES = (
     "workspace", "shadow.git", "rules", "clean-*", "scratch-*", "seccomp-*", "door-*", "*.draft", f".{PATCH_FILE}.*"

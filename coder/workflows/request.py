@@ -30,3 +30,5 @@ class Request:
     """Asked with the patch when `apply` is off and every gate was passed."""
     branch: str = ""
     patch: Path | None = None
+    must_change: bool = True
+    """Ending without a change is refused."""

@@ -10,30 +10,25 @@ import msgspec
 
 from coder import events
 from coder.agent.limits import Limits
-from coder.agent.loop import Ending
-from coder.config import ENGINEER
+from coder.agent.loop import Attended, Ending
+from coder.agent.memory import SPAN
 from coder.errors import CoderError, Interrupted, LimitReached, ModelError, NoSandbox, UsageError
-from coder.events import RunFinished, Sink, Stream
+from coder.events import Emit, RunFinished, Sink, Stream
 from coder.journal import FILE, Journal
-from coder.model.client import ModelClient
-from coder.model.roles import Levels, connect_role
+from coder.model.roles import Levels
 from coder.workflows.deliver import deliver, keep
 from coder.workflows.fix import Fix
+from coder.workflows.house import House
 from coder.workflows.judge import Judge
-from coder.workflows.leftovers import sweep
 from coder.workflows.request import Request
 from coder.workflows.site import Site
-from sandbox.errors import FileRefused, SandboxError
-from sandbox.hostfiles import read_bytes
-from sandbox.network import Attempt
-from sandbox.repository import Repository, find_repository, head_commit
+from sandbox.errors import SandboxError
+from sandbox.repository import Repository, head_commit
 
 SALVAGE_SECONDS = 20.0
 """How long the best attempt of a run that ended badly may take to be saved."""
 
-ADVICE_FILE = "AGENTS.md"
-MAX_ADVICE = 8 * 1024
-"""Bytes; a longer file of advice is left out, for its cost in every prompt."""
+_GOOD_WORDS = {"answered": "answered", "submitted": "answered", "planned": "planned"}
 
 _STATUS = {
     LimitReached: "limit",
@@ -56,8 +51,14 @@ async def execute(request: Request, *sinks: Sink) -> RunFinished:
         )
         return await _finish(stream, _failed(failure))
     stream.add(journal)
+    emit = stream.span(SPAN)
+    house = House(request, emit)
     try:
-        return await _finish(stream, await Run(request, stream).outcome())
+        try:
+            finished = await Run(request, house, emit).outcome()
+        finally:
+            await house.close()
+        return await _finish(stream, finished)
     finally:
         journal.close()
 
@@ -69,94 +70,73 @@ async def _finish(stream: Stream, finished: RunFinished) -> RunFinished:
 
 
 class Run:
-    """Puts the rooms together for one request."""
+    """Puts the rooms together for one request. The house is the caller's to close."""
 
-    def __init__(self, request: Request, stream: Stream) -> None:
+    def __init__(
+        self, request: Request, house: House, emit: Emit, *, attended: Attended | None = None
+    ) -> None:
         self._request = request
-        self._emit = stream.span("task")
+        self._house = house
+        self._emit = emit
+        self._attended = attended
         config = request.config
         self._limits = Limits(turns=config.max_turns, tokens=config.max_tokens, seconds=config.timeout)
-        self._site: Site | None = None
         self._judge: Judge | None = None
         self._levels: Levels | None = None
         self._patch = b""
-        self._telling: set[asyncio.Future[None]] = set()
-        self._applied = self._branch = ""
 
     async def outcome(self) -> RunFinished:
         try:
             finished = await self._work()
         except asyncio.CancelledError:
-            _forget_cancellation()
+            forget_cancellation()
             finished = _failed(Interrupted("interrupted"))
         except SandboxError as error:
             finished = _failed(NoSandbox(str(error), hint=error.hint))
         except CoderError as error:
             finished = _failed(error)
-        try:
-            if not self._patch and finished.status in ("limit", "model", "interrupted"):
-                await self._salvage()
-            return self._completed(finished)
-        finally:
-            if self._site is not None:
-                await self._site.close()
-            await asyncio.gather(*self._telling)
+        if not self._patch and finished.status in ("limit", "model", "interrupted"):
+            await self._salvage()
+        return self._completed(finished)
 
     async def _work(self) -> RunFinished:
-        request, config = self._request, self._request.config
-        repository = await asyncio.to_thread(find_repository, request.directory)
-        await self._emit(_started(request, repository))
-        swept = await asyncio.to_thread(sweep, request.state.parent)
-        for note in swept.said:
-            await self._emit(events.Warning(text=note))
-        connected = await connect_role(config, ENGINEER, on_wait=self._waiting)
-        endpoint, profile, self._levels = connected.endpoint, connected.profile, connected.levels
-        strategy = profile.strategy if config.strategy == "auto" else config.strategy
-        if request.workflow != "fix":
-            strategy = "agent"
-        await self._emit(
-            events.Prepared(
-                model=endpoint.model,
-                server=f"{endpoint.backend} at {endpoint.base_url}",
-                profile=profile.name,
-                strategy=strategy,
-                thinking=str(self._levels),
-                context_length=endpoint.context_length,
-            )
-        )
-        self._site = Site(repository, request.state, config, on_attempt=self._attempted)
-        if swept.dead:
-            self._site.reap_beside()
-        self._judge = Judge(request, self._site, self._emit)
-        model = ModelClient(endpoint, profile, facts=connected.facts)
+        request, house = self._request, self._house
+        await self._emit(_started(request, await house.repository()))
+        engineer = await house.engineer(request.workflow)
+        self._levels = engineer.levels
+        site = await house.place()
+        judge = self._judge = Judge(request, site, self._emit, since=house.since, known=house.tested)
         fix = Fix(
-            request.task,
-            advice=await asyncio.to_thread(_advice, repository),
-            site=self._site,
-            judge=self._judge,
-            config=config,
+            request,
+            house=house,
+            judge=judge,
             limits=self._limits,
             emit=self._emit,
+            attended=self._attended,
         )
-        try:
-            ending = await fix.attempt(model, self._levels, strategy)
-        finally:
-            await model.close()
-        return await self._judged(ending)
+        ending = await fix.attempt(engineer)
+        if self._attended is not None and not await self._changed_since(site, self._attended.tree):
+            return _without_change(ending)
+        return await self._judged(ending, site, judge)
 
-    async def _judged(self, ending: Ending) -> RunFinished:
-        assert self._judge is not None
-        assert self._site is not None
-        self._patch = await self._judge.judge()
-        if (unusable := await self._site.unusable()) is not None:
+    async def _changed_since(self, site: Site, tree: str) -> bool:
+        """Whether this task changed a file. A session's task may end without."""
+        if not site.ready:
+            return False
+        workspace = await site.workspace()
+        return await asyncio.to_thread(workspace.snapshot) != (tree or workspace.base)
+
+    async def _judged(self, ending: Ending, site: Site, judge: Judge) -> RunFinished:
+        self._patch = await judge.judge()
+        if (unusable := await site.unusable()) is not None:
             return self._unverified(unusable)
         if not self._patch:
             return _unsolved(_no_patch_reason(ending), _no_patch_sentence(ending))
         keep(self._patch, self._request)
-        failed = self._judge.evidence.first_failure()
+        failed = judge.evidence.first_failure()
         if failed is not None:
             return _unsolved(f"gate:{failed.name}", f"the change failed a gate: {failed.detail}")
-        return await self._delivered(ending)
+        return await self._delivered(ending, site)
 
     def _unverified(self, unusable: NoSandbox) -> RunFinished:
         """The ending where no command could run: the change is kept, never applied."""
@@ -166,9 +146,8 @@ class Run:
             done = "the change could not be verified"
         return _failed(NoSandbox(f"{done}: {unusable}", hint=unusable.hint))
 
-    async def _delivered(self, ending: Ending) -> RunFinished:
-        assert self._site is not None
-        workspace = await self._site.workspace()
+    async def _delivered(self, ending: Ending, site: Site) -> RunFinished:
+        workspace = await site.workspace()
         message = ending.summary or ending.sentence or self._request.task
         apply = self._request.apply or await self._approved()
         delivery = await asyncio.to_thread(deliver, workspace, self._request, message, apply=apply)
@@ -184,30 +163,21 @@ class Run:
             summary=ending.summary,
         )
 
-    def _attempted(self, attempt: Attempt) -> None:
-        event = events.NetworkAttempt(
-            host=attempt.host, port=attempt.port, allowed=attempt.allowed, why=attempt.why
-        )
-        telling = asyncio.ensure_future(self._emit(event))
-        self._telling.add(telling)
-        telling.add_done_callback(self._telling.discard)
-
-    async def _waiting(self, reason: str) -> None:
-        await self._emit(events.Retried(reason=reason))
-
     async def _approved(self) -> bool:
         approve = self._request.approve
         return approve is not None and await approve(self._patch.decode("utf-8", "replace"))
 
     async def _salvage(self) -> None:
         """Keep the best attempt of a run that a limit, the server or the user ended."""
-        if self._site is None or not self._site.ready:
+        site = self._house.site
+        if site is None or not site.ready:
             return
-        workspace = await self._site.workspace()
+        workspace = await site.workspace()
         try:
             async with asyncio.timeout(SALVAGE_SECONDS):
                 tree = await asyncio.to_thread(workspace.snapshot)
-                self._patch = await asyncio.to_thread(workspace.patch, workspace.base, tree)
+                base = self._house.since or workspace.base
+                self._patch = await asyncio.to_thread(workspace.patch, base, tree)
             if self._patch:
                 keep(self._patch, self._request)
         except (SandboxError, UsageError, OSError, TimeoutError) as error:
@@ -216,8 +186,9 @@ class Run:
     def _evidence(self) -> dict[str, Any]:
         if self._judge is None:
             return {}
-        evidence = self._judge.evidence.as_dict() | {"sandbox": self._site.promised if self._site else None}
-        attempts = self._site.attempts if self._site else []
+        site = self._house.site
+        evidence = self._judge.evidence.as_dict() | {"sandbox": site.promised if site else None}
+        attempts = site.attempts if site else []
         return {**evidence, "network": [asdict(attempt) for attempt in attempts]} if attempts else evidence
 
     def _completed(self, finished: RunFinished) -> RunFinished:
@@ -229,15 +200,6 @@ class Run:
             thinking=self._levels.as_dict() if self._levels else {},
             timings={"seconds": round(self._limits.elapsed, 2)},
         )
-
-
-def _advice(repository: Repository) -> str:
-    """What the repository tells its contributors: advice to the model, never configuration."""
-    try:
-        text = read_bytes(repository.root, ADVICE_FILE, MAX_ADVICE).decode("utf-8", "replace")
-    except (OSError, FileRefused):
-        return ""
-    return f"\n\nThe repository's {ADVICE_FILE} says:\n{text.strip()}" if text.strip() else ""
 
 
 def _started(request: Request, repository: Repository) -> events.RunStarted:
@@ -261,6 +223,18 @@ def _unsolved(reason: str, sentence: str) -> RunFinished:
     return RunFinished(status="unsolved", reason=reason, sentence=sentence, exit=1)
 
 
+def _without_change(ending: Ending) -> RunFinished:
+    """A session's task after which the files are as they were: an answer or a plan is a good end, too."""
+    status = _GOOD_WORDS.get(ending.reason, "unsolved")
+    return RunFinished(
+        status=status,
+        reason=ending.reason,
+        sentence=ending.sentence,
+        exit=1 if status == "unsolved" else 0,
+        summary=ending.summary,
+    )
+
+
 def _no_patch_reason(ending: Ending) -> str:
     return "no_change" if ending.reason == "submitted" else ending.reason
 
@@ -269,7 +243,7 @@ def _no_patch_sentence(ending: Ending) -> str:
     return f"no file was changed: {ending.sentence}" if ending.sentence else "no file was changed"
 
 
-def _forget_cancellation() -> None:
+def forget_cancellation() -> None:
     """The interruption has been taken note of; what follows is cleaning up, which must not be cancelled."""
     task = asyncio.current_task()
     while task is not None and task.cancelling():

@@ -20,7 +20,7 @@ from coder.config import PROJECT_FILE, Config
 from coder.environment import Found
 from coder.errors import NoSandbox, UsageError
 from coder.events import Emit
-from coder.workflows.leftovers import OWNER
+from coder.sessions import OWNER
 from sandbox.base import Policy, Sandbox
 from sandbox.container import reap_containers
 from sandbox.errors import SandboxError
@@ -177,15 +177,18 @@ class Site:
             await emit(events.Guaranteed(sandbox=sandbox.name, promises=now))
 
     @contextlib.asynccontextmanager
-    async def clean(self, tree: str = "", restore: Sequence[str] = ()) -> AsyncIterator[Sandbox]:
+    async def clean(
+        self, tree: str = "", restore: Sequence[str] = (), base: str = ""
+    ) -> AsyncIterator[Sandbox]:
         """A fresh sandbox on a fresh copy of snapshot `tree` (the base when empty), with the paths in
-        `restore` as they were in the base."""
+        `restore` as they were in the base. `base` is another snapshot than the copy's own start."""
         workspace = await self.workspace()
         state = self.state / f"clean-{next(self._numbers)}"
-        base = await asyncio.to_thread(workspace.tree_files, workspace.base)
-        overlay = {path: base.get(path) for path in restore}
+        base = base or workspace.base
+        before = await asyncio.to_thread(workspace.tree_files, base)
+        overlay = {path: before.get(path) for path in restore}
         try:
-            copy = await self._stoppable(workspace.fresh, state, tree or workspace.base, overlay=overlay)
+            copy = await self._stoppable(workspace.fresh, state, tree or base, overlay=overlay)
             sandbox, _ = await self._open(copy)
             yield sandbox
             await sandbox.close()

@@ -33,3 +33,17 @@ def test_when_that_is_not_enough_only_the_last_stays() -> None:
 def test_when_nothing_is_left_to_blank_it_says_so() -> None:
     assert transcript(0).mask() == 0
     assert transcript(1).mask() == 0
+
+
+def test_the_calls_without_a_result_are_known() -> None:
+    made = transcript(0)
+    assert made.open_calls() == []
+    calls = [{"id": "x", "function": {"name": "bash"}}, {"id": "x", "function": {"name": "search"}}]
+    made.append({"role": "assistant", "content": "", "tool_calls": calls})
+    assert made.open_calls() == [("x", "bash"), ("x", "search")]
+    made.append(messages.tool("x", "done"))
+    assert made.open_calls() == [("x", "search")]
+    made.append(messages.tool("x", "done"))
+    assert made.open_calls() == []
+    made.append(messages.user("next"))
+    assert made.open_calls() == []

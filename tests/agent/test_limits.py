@@ -82,3 +82,25 @@ def test_the_scarcer_budget_is_named() -> None:
     limits = Limits(turns=100, tokens=100)
     limits.add(turn(tokens=85))
     assert limits.reminder() == "[15 of 100 tokens left]"
+
+
+async def test_time_that_is_the_users_does_not_count() -> None:
+    limits = Limits(seconds=0.3)
+    async with limits.deadline():
+        with limits.paused():
+            await asyncio.sleep(0.5)
+        assert limits.elapsed < 0.3
+    limits.check()
+
+
+async def test_after_a_pause_the_cap_holds_again() -> None:
+    limits = Limits(seconds=0.3)
+
+    async def work() -> None:
+        async with limits.deadline():
+            with limits.paused():
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(20)
+
+    with pytest.raises(LimitReached, match=r"0\.3 seconds"):
+        await work()

@@ -1,4 +1,5 @@
-"""`make bench`: speed and size as ratios, against mini-swe-agent where one can be had, and against the bare engine.
+"""`make bench`: speed and size as ratios, against mini-swe-agent where one can be had, and against the bare engine;
+then the transcript's figures.
 
 MINI=/path/to/mini names an installed one; otherwise one is installed into .bench/ (about 700 MB) when the package
 registry answers, and its rows are left out when it does not.
@@ -11,7 +12,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from tests.bench import sandbox
+from tests.bench import sandbox, transcript
 from tests.bench.startup import (
     Measured,
     large_repository,
@@ -41,6 +42,7 @@ def main() -> None:
                 measured[name].append(row)
     report({name: rows for name, rows in measured.items() if rows})
     asyncio.run(sandbox.main())
+    transcript.report()
 
 
 def report(measured: dict[str, list[Measured]]) -> None:

@@ -55,3 +55,11 @@ def test_new_gone_and_binary_files_are_named() -> None:
 def test_one_change_in_a_large_file_is_quick() -> None:
     before = b"x = 1\n" * 200_000
     assert "+y = 2" in unified("x", before, before[:600_000] + b"y = 2\n" + before[600_000:])
+
+
+def test_a_change_that_is_not_shown_whole_says_so() -> None:
+    long = "".join(f"line {number}\n" for number in range(40_000)).encode()
+    for before, after in ((b"", long), (b"x" * 3_000_000, b"y" * 3_000_000)):
+        shown = unified("x", before, after)
+        assert len(shown) < 210_000
+        assert shown.endswith("\n\\ The change is larger than what is shown.\n")

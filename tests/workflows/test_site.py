@@ -13,7 +13,8 @@ import pytest
 from coder.config import Config
 from coder.errors import NoSandbox
 from coder.events import Event
-from coder.workflows.leftovers import OWNER, sweep
+from coder.sessions import OWNER
+from coder.workflows.leftovers import sweep
 from coder.workflows.site import Site
 from sandbox.container import reap_containers
 from sandbox.errors import SandboxError
