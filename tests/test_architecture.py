@@ -22,6 +22,7 @@ FLOORS = {
     "coder.errors": 1,
     "coder.session_events": 1,
     "coder.tomlfile": 2,
+    "coder.setup_table": 2,
     "coder.lookup": 2,
     "coder.events": 2,
     "coder.config": 3,
