@@ -10,7 +10,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from tests.bench import transcript
+from tests.bench import transcript, window
 from tests.bench.startup import (
     Measured,
     large_repository,
@@ -39,6 +39,7 @@ def main() -> None:
             for name, row in rows.items() if number else ():
                 measured[name].append(row)
     report({name: rows for name, rows in measured.items() if rows})
+    window.main()
     transcript.report()
 
 

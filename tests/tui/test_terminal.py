@@ -112,7 +112,7 @@ def test_a_task_is_steered_approved_interrupted_rewound_and_resumed(
         assert "I look first." in shown.history, "the transcript stays in the scrollback"
 
         again = terminal(repository, None, "resume")
-        again.shows("fix the sign")
+        again.shows("Solved")
         again.press("C-d")
         again.shows("EXIT 0")
     assert tree(repository) == before
