@@ -35,7 +35,7 @@ def test_every_option_says_what_it_does() -> None:
     [
         (["fix"], "Missing argument 'TASK'"),
         (["fix", " "], "the task is empty"),
-        (["fix", "x", "--sandbox", "none"], "'none' is not one of"),
+        (["fix", "x", "--sandbox", "none"], "is spelled --unsafe-no-sandbox"),
         (["fix", "x", "--max-turns", "many"], "not a valid integer"),
         (["fix", "x", "--max-turns", "-1"], "must not be negative"),
         (["fix", "x", "--thinking", "hard"], "must be off, low, full or a number"),
