@@ -16,6 +16,7 @@ from tests.scripted_server import ScriptedServer, Turn
 from tests.tui.states import HOSTILE
 from tests.tui.terminals import Terminal
 
+pytestmark = pytest.mark.tmux
 Open = Callable[..., Terminal]
 LOOK = Turn(text="I look first.", calls=[("bash", {"command": "ls"})])
 SLEEP = Turn(calls=[("bash", {"command": "sleep 47.3"})])
