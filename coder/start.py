@@ -17,7 +17,6 @@ from coder.errors import Interrupted, UsageError
 from coder.events import LOSSY, Event, RunFinished, Sink, encode
 from coder.journal import FILE
 from coder.lookup import keep_out, top_of
-from coder.workflows.deliver import PATCH_FILE
 from coder.workflows.request import Request
 
 T = TypeVar("T")
@@ -157,5 +156,7 @@ def _print_result(finished: RunFinished, request: Request, output_format: str) -
     if output_format == "json":
         headless.write_result(headless.as_json(finished, request.session / FILE))
     elif output_format == "text":
+        from coder.workflows.deliver import PATCH_FILE
+
         kept = request.patch or request.session / PATCH_FILE
         headless.write_result(headless.as_text(finished, kept if finished.patch else None))

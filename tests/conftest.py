@@ -101,6 +101,12 @@ def _missing_browser() -> str:
     return "" if browser() else "no Chromium is installed"
 
 
+def _missing_tmux() -> str:
+    import shutil
+
+    return "" if shutil.which("tmux") else "tmux is not installed"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for part in ("docker", "model", "node", "cargo", "browser"):

@@ -22,4 +22,7 @@ done
 if [ "${CODER_TEST_MODEL:-1}" != 0 ]; then
   "$python" -m coder.model.weights || echo "prepare: the small model could not be fetched" >&2
 fi
+if ! command -v tmux >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  apt-get install -qq -y tmux >/dev/null 2>&1 || echo "prepare: tmux could not be installed" >&2
+fi
 exit 0

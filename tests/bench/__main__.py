@@ -12,7 +12,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from tests.bench import sandbox, transcript
+from tests.bench import sandbox, transcript, window
 from tests.bench.startup import (
     Measured,
     large_repository,
@@ -42,6 +42,7 @@ def main() -> None:
                 measured[name].append(row)
     report({name: rows for name, rows in measured.items() if rows})
     asyncio.run(sandbox.main())
+    window.main()
     transcript.report()
 
 

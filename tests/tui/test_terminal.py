@@ -16,6 +16,7 @@ from tests.scripted_server import ScriptedServer, Turn
 from tests.tui.states import HOSTILE
 from tests.tui.terminals import Terminal
 
+pytestmark = pytest.mark.tmux
 Open = Callable[..., Terminal]
 LOOK = Turn(text="I look first.", calls=[("bash", {"command": "ls"})])
 SLEEP = Turn(calls=[("bash", {"command": "sleep 47.3"})])
@@ -112,7 +113,7 @@ def test_a_task_is_steered_approved_interrupted_rewound_and_resumed(
         assert "I look first." in shown.history, "the transcript stays in the scrollback"
 
         again = terminal(repository, None, "resume")
-        again.shows("fix the sign")
+        again.shows("Solved")
         again.press("C-d")
         again.shows("EXIT 0")
     assert tree(repository) == before
