@@ -27,6 +27,7 @@ def start(workflow: str, flags: dict[str, Any]) -> int:
     """Run one task as the flags say; returns the exit status. Raises UsageError and ConfigError."""
     from coder.attended import UNATTENDED, face_of
 
+    keep_out(flags["directory"])
     face = face_of(flags, os.environ, must=bool(flags.get("open")) and not flags["task"])
     if face == UNATTENDED:
         return _unattended(workflow, flags)
@@ -48,7 +49,6 @@ def _unattended(workflow: str, flags: dict[str, Any]) -> int:
     from coder.model.endpoint import warm_up
     from coder.workflows.run import execute
 
-    keep_out(flags["directory"])
     warm_up()
     output_format = flags["output_format"] or "text"
     progress = headless.Progress(sys.stderr, verbose=flags["verbose"], plain=flags["plain"])
