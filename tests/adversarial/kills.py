@@ -108,6 +108,23 @@ def changed(before: dict[str, str], repository: Path) -> dict[str, str]:
         return {path.replace(str(copy), str(repository)): state for path, state in tree(copy).items()}
 
 
+def patched(campaign: Campaign, repository: Path) -> list[dict[str, str]]:
+    """The tree after the patch of a run that came to its end, which may differ from CHANGE: an agent that outlived its
+    container may have done that twice. Computed on a new copy; none where there was no such end."""
+    try:
+        finished = json.loads((campaign.place / "log").read_text().splitlines()[-1])
+    except (ValueError, IndexError):
+        return []
+    if finished["status"] != "solved":
+        return []
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place, "copy")
+        make_repository(copy)
+        subprocess.run(["git", "apply"], cwd=copy, input=finished["patch"].encode(), check=True)
+        files = {path.replace(str(copy), str(repository)): state for path, state in tree(copy).items()}
+    return [{path: state for path, state in files.items() if "/.git" not in path}]
+
+
 def start(campaign: Campaign, repository: Path, backend: str, *, apply: bool) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-m", "coder", "fix", "failing test", "-C", str(repository)]
     words += ["--base-url", campaign.server.base_url, "--strategy", "agent", "--output-format", "json"]
@@ -260,7 +277,8 @@ def one_run(campaign: Campaign, number: int, what: str, backend: str) -> None:
     campaign.deeds[f"{backend}: {done or 'ended before'}{half}"] += 1
     reap(campaign, number)
     after = tree(repository)
-    if after not in wanted:
+    outside_git = {path: state for path, state in after.items() if "/.git" not in path}
+    if after not in wanted and not (apply and outside_git in patched(campaign, repository)):
         differing = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
         campaign.findings.append(f"run {number} ({backend}, {done}): the user's tree: {sorted(differing)}")
     shutil.rmtree(repository)

@@ -91,8 +91,12 @@ async def test_no_thought_is_longer_than_its_budget(server: Server, held_by: str
     assert all(run.thought <= run.limit for run in runs)
     assert all(run.thought >= run.budget / 3 for run in runs), "a thought ended by itself: nothing was tested"
     assert all(run.reply.finish in ("stop", "length") for run in runs)
-    cut_by_client = held_by == "client" or not server.vllm
-    assert all((run.cuts > 0) == cut_by_client for run in runs)
+    cut = [run for run in runs if run.cuts]
+    if server.vllm:
+        assert len(cut) == (len(runs) if held_by == "client" else 0)
+    else:  # these weights may end a thought by themselves, within its budget
+        assert len(cut) >= 0.8 * len(runs)
+        assert all(run.thought <= run.budget for run in runs if not run.cuts)
     if server.vllm:
         assert {run.reply.text.strip() for run in runs} == {"done"}
 
