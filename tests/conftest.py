@@ -12,6 +12,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# on a busy machine any example may take long: no test here is about time
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 IMAGE = "coder-sandbox:base"
 ENGINES = ("rootless-docker", "rootless-podman", "podman", "gvisor", "remapped")
