@@ -81,7 +81,7 @@ class Conversation:
     async def break_off(self, why: str, last: str = "") -> None:
         """Leave the messages in a form that every server takes, whatever was going on: each call has a result, and
         the last word is the model's: what it had said so far and why that is all, or `last`."""
-        for id, name in self.transcript.open_calls():  # noqa: A001
+        for id, name in self.transcript.open_calls():  # noqa: A001 - the call's own word, as in the events
             text = f"[not run: {why}]"
             self.transcript.append(messages.tool(id, text))
             await self._emit(events.ToolFinished(call=id, name=name, text=text, ok=False))

@@ -249,7 +249,7 @@ class Agent:
             await self._emit(events.PlanUpdated(steps=steps))
         return result
 
-    async def _permitted(self, resolved: Call, context: Context, id: str, live: LiveOutput) -> ToolResult:  # noqa: A002
+    async def _permitted(self, resolved: Call, context: Context, id: str, live: LiveOutput) -> ToolResult:  # noqa: A002 - the call's own word, as in the events
         """The result of a call that passes the gate, its output shown while it comes; else the gate's word."""
         assert self._attended is not None
         with self._limits.paused():

@@ -45,7 +45,7 @@ class Permission:
         self._for_session: set[tuple[str, str]] = set()
         self._pending: dict[str, _Pending] = {}
 
-    async def judge(self, call: Call, context: Context, toolbox: Toolbox, id: str) -> ToolResult | None:  # noqa: A002
+    async def judge(self, call: Call, context: Context, toolbox: Toolbox, id: str) -> ToolResult | None:  # noqa: A002 - the call's own word, as in the events
         """None when `call` may run; else what the model is told instead. `id` is the call's own."""
         kind = kind_of(call)
         if self.planning() and kind == "end":
@@ -74,7 +74,7 @@ class Permission:
             if mode is Mode.PLAN or self._passes(pending.call):
                 _settle(pending, "mode", str(mode))
 
-    def answer(self, id: str, answer: Answer) -> None:  # noqa: A002
+    def answer(self, id: str, answer: Answer) -> None:  # noqa: A002 - the call's own word, as in the events
         """Answer an open question; one that is no longer open is passed over.
 
         Raises UsageError for a prefix rule that could not be sure; the question stays open.
@@ -110,7 +110,7 @@ class Permission:
             return True
         return call.tool.name == "bash" and covered(call.arguments["command"], self._rules)
 
-    async def _ask(self, call: Call, id: str, diff: str) -> tuple[str, str]:  # noqa: A002
+    async def _ask(self, call: Call, id: str, diff: str) -> tuple[str, str]:  # noqa: A002 - the call's own word, as in the events
         request = _request(call, self.mode, diff)
         future: asyncio.Future[tuple[str, str]] = asyncio.get_running_loop().create_future()
         self._pending[request.id] = _Pending(request, call, future)

@@ -61,6 +61,7 @@ class Block:
         return self._cached[1]
 
     def draw(self, width: int, look: Look) -> list[Line]:
+        """What a kind of block shows; each kind has its own."""
         raise NotImplementedError
 
     def forget(self) -> None:

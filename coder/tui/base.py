@@ -75,6 +75,7 @@ class Base(App[int], inherit_bindings=False):
         raise NotImplementedError
 
     def draw_status(self) -> None:
+        """The line below. This and the two above are the app's: its parts here only call them."""
         raise NotImplementedError
 
     def act(self, id_: str, argument: str = "") -> bool:
