@@ -8,7 +8,9 @@ python="$1"
 if [ "${CODER_TEST_DOCKER:-1}" != 0 ]; then
   if bash sandbox/images/start-engine.sh >/dev/null; then
     bash sandbox/images/build.sh || echo "prepare: the sandbox image could not be made" >&2
-    bash sandbox/images/build.sh --with node || echo "prepare: the image with Node could not be made" >&2
+    for language in node rust; do
+      bash sandbox/images/build.sh --with "$language" || echo "prepare: the image with $language could not be made" >&2
+    done
   else
     echo "prepare: no Docker engine could be started" >&2
   fi
