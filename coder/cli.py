@@ -44,6 +44,25 @@ class WithPrompt(click.Group):
         return alone or bool(get_close_matches(first, self.commands, n=1, cutoff=0.6))
 
 
+class Evaluation(click.Group):
+    """The commands of `coder eval`: each module of `evals.commands` holds one, and is imported when it is asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        from pkgutil import iter_modules
+
+        from evals import commands
+
+        return sorted(found.name for found in iter_modules(commands.__path__))
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        from importlib import import_module
+
+        if name not in self.list_commands(context):
+            return None
+        command: click.Command = import_module(f"evals.commands.{name}").command
+        return command
+
+
 _MODES = click.Choice(["plan", "ask", "edits", "auto"])
 _SHARED = [
     click.option("-C", "directory", type=click.Path(path_type=Path), default=Path(), help="The repository."),
@@ -64,6 +83,7 @@ _SHARED = [
     click.option("--timeout", type=float, metavar="SECONDS", help="Cap on wall time."),
     click.option("--apply/--no-apply", default=None, help="Change your files when every gate is passed."),
     click.option("-y", "--yes", is_flag=True, help="Agree to the set-up that `coder init` would show, and do it first."),
+    click.option("--allow-runs-later", "runs_later", flag_value="allow", default=None, help="Let the change touch what runs by itself later: CI workflows, hooks, build scripts."),
     click.option("--branch", metavar="NAME", default="", help="Commit the change to a new branch."),
     click.option("--patch", type=click.Path(path_type=Path), metavar="FILE", help="Write the patch here too."),
     click.option("--output-format", type=click.Choice(["text", "json", "jsonl"]), help="What standard output gets."),
@@ -287,6 +307,18 @@ def show(run: str, output_format: str, page: Path | None, verbose: bool) -> None
         write_page(run, page)
     else:
         click.echo(show_run(run, output_format, verbose=verbose), nl=False)
+
+
+@cli.group(name="eval", cls=Evaluation)
+def evaluate() -> None:
+    """Measure a model, a server and settings on SWE-bench-style tasks, and compare such measurements.
+
+    \b
+    Is my server fit for this?     coder eval run smoke -o DIR
+    Are these tasks sound?         coder eval gold DATA
+    What came of it?               coder eval report DIR
+    Is B better than A?            coder eval compare A B
+    """
 
 
 def _start(workflow: str, flags: dict[str, Any]) -> int:

@@ -112,6 +112,12 @@ class Config:
     timeout: float = _setting("limits.seconds", 3600.0, "Wall time of one run.", project=True)
     command_timeout: float = _setting("limits.command_seconds", 120.0, "Time for one command.", project=True)
     test_timeout: float = _setting("limits.test_seconds", 600.0, "Time for the test suite.", project=True)
+    runs_later: str = _setting(
+        "gates.runs_later",
+        "refuse",
+        "allow lets a change touch what runs by itself later: CI workflows, hooks, build scripts.",
+        choices=("refuse", "allow"),
+    )
     theme: str = _setting("window.theme", "", "The window's colours; /theme shows what there is.")
     mouse: str = _setting(
         "window.mouse", "on", "off leaves the mouse to the terminal.", choices=("on", "off")

@@ -165,9 +165,13 @@ class Checkpoint(Event, frozen=True, tag=True):
 
 
 class GateFinished(Event, frozen=True, tag=True):
+    """`output` is what the check printed, cut; a gate that is not `applicable` had nothing to check."""
+
     name: str
     passed: bool
     detail: str = ""
+    output: str = ""
+    applicable: bool = True
 
 
 class Activity(Event, frozen=True, tag=True):

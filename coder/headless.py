@@ -119,7 +119,8 @@ def describe(event: Event, *, verbose: bool = False) -> str:
         case events.ToolFinished():
             return _described_tool(event, verbose)
         case events.GateFinished():
-            return f"  {'✓' if event.passed else '✗'} {event.name}: {event.detail}"
+            sign = ("✓" if event.passed else "✗") if event.applicable else "-"
+            return f"  {sign} {event.name}: {event.detail}"
         case events.Masked():
             full = f" ({event.tokens} tokens of {event.limit})" if event.limit else ""
             return f"  context  {event.messages} old results were left out to make room{full}"
@@ -170,7 +171,7 @@ def _style(event: Event) -> str:
     match event:
         case events.GateFinished(passed=False) | events.ToolFinished(ok=False):
             return "red"
-        case events.GateFinished():
+        case events.GateFinished(applicable=True):
             return "green"
         case events.Warning() | events.Retried() | events.Guaranteed() | events.NetworkAttempt(allowed=False):
             return "yellow"

@@ -63,3 +63,11 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe | None = None
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
     """Every field of the row that this class does not name, as it was."""
+
+
+class Dataset(msgspec.Struct, frozen=True, kw_only=True):
+    """Instances under one name, in the set's own order. `sha256` is that of the file, or of all of a suite's files."""
+
+    name: str
+    sha256: str
+    instances: tuple[Instance, ...]

@@ -65,6 +65,7 @@ def test_unsafe_keys_are_what_we_think_they_are() -> None:
         "sandbox.kind",
         "sandbox.allow_hosts",
         "sandbox.runtime",
+        "gates.runs_later",
         "window.theme",
         "window.mouse",
         "window.scrollback",

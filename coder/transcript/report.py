@@ -61,11 +61,14 @@ class Gate(Block):
 
     @property
     def source(self) -> str:
-        return f"{self._event.name}: {self._event.detail}" if self._event.detail else self._event.name
+        event = self._event
+        said = f"{event.name}: {event.detail}" if event.detail else event.name
+        return said if event.passed or not event.output else f"{said}\n{event.output}"
 
     def draw(self, width: int, look: Look) -> list[Line]:
-        passed = self._event.passed
-        sign, style = (look.glyphs.ok, "ok") if passed else (look.glyphs.failed, "error")
+        sign, style = (look.glyphs.ok, "ok") if self._event.passed else (look.glyphs.failed, "error")
+        if not self._event.applicable:
+            sign, style = "-", "dim"
         return capped(self.source, width, ((f"{sign} ", style), ("gate ", "dim")), "text", 20, look)
 
 

@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 TAIL = 3000
 """Characters of a test run's output that a model is shown."""
 
 
+MAX_OUTPUT = 4000
+"""Characters of a gate's output that are kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One check that a patch must pass; `detail` is a sentence."""
+    """One check that a patch must pass; `detail` is a sentence, `output` what the check printed.
+
+    A gate that is not `applicable` had nothing to check, or no means; it stops nobody.
+    """
 
     name: str
     passed: bool
     detail: str = ""
+    output: str = ""
+    applicable: bool = True
+
+    @property
+    def outcome(self) -> str:
+        """passed, failed or not_applicable."""
+        return ("passed" if self.passed else "failed") if self.applicable else "not_applicable"
+
+    def as_dict(self) -> dict[str, Any]:
+        kept = {"output": self.output[-MAX_OUTPUT:]} if self.output else {}
+        return {
+            "name": self.name,
+            "passed": self.passed,
+            "outcome": self.outcome,
+            "detail": self.detail,
+            **kept,
+        }
+
+
+def not_applicable(name: str, why: str) -> Gate:
+    """A gate that had nothing to check."""
+    return Gate(name, True, why, applicable=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +104,7 @@ class Evidence:
         return {
             "tests_before": self.before.counts() if self.before else None,
             "tests_after": self.after.counts() if self.after else None,
-            "gates": [asdict(gate) for gate in self.gates],
+            "gates": [gate.as_dict() for gate in self.gates],
             "review": None,
             "flagged": list(self.flagged),
         }

@@ -7,8 +7,12 @@ from collections.abc import Sequence
 
 from coder import events
 from coder.events import Emit
-from coder.workflows import gates
-from coder.workflows.evidence import Evidence, Gate, Tests
+from coder.workflows.evidence import MAX_OUTPUT, Evidence, Gate, Tests, not_applicable
+from coder.workflows.gates import coverage
+from coder.workflows.gates.checked import checked
+from coder.workflows.gates.files import minimal, no_secrets, parses, runs_nothing_later
+from coder.workflows.gates.source import ChangedFile, changed_files
+from coder.workflows.gates.tests import failing_targets, fixed, no_regressions, reproduced, tests_unchanged
 from coder.workflows.request import Request
 from coder.workflows.site import Site
 from coder.workflows.suite import run_suite
@@ -49,7 +53,7 @@ class Judge:
     def failing(self) -> frozenset[str]:
         """The tests of this run's concern that were seen to fail before the change."""
         before = self.evidence.before
-        return gates.failing_targets(before, self.targets) if before else frozenset()
+        return failing_targets(before, self.targets) if before else frozenset()
 
     async def reproduce(self) -> Tests:
         """Run the named tests, or all, on an untouched copy."""
@@ -70,13 +74,13 @@ class Judge:
         changes = await asyncio.to_thread(workspace.changes, self._base(workspace))
         if not changes and self._must_change:
             return "Nothing was changed yet. If the task cannot be done, submit with give_up."
-        unchanged = gates.tests_unchanged(changes)
+        unchanged = tests_unchanged(changes)
         if self.expects_failure and not unchanged.passed:
             return f"Existing test files may not be changed ({unchanged.detail}). Undo that, then submit."
         if self.failing:
             await self._emit(events.Activity(text="running the failing tests before accepting"))
             tests = await self._run(await self._site.sandbox(), "attempt", sorted(self.failing))
-            if not gates.fixed(self.failing, tests).passed:
+            if not fixed(self.failing, tests).passed:
                 return f"The failing test does not pass yet.\n{tests.tail}"
         return ""
 
@@ -89,13 +93,24 @@ class Judge:
         if not changes:
             return b""
         patch = await asyncio.to_thread(workspace.patch, base, tree)
+        files = await asyncio.to_thread(changed_files, changes, workspace.shadow.blob)
+        await self._read_gates(patch, changes, files)
+        if self.evidence.passed and (await self._site.sandbox()).runs:
+            await self._run_gates(tree, changes, files)
+        return patch
+
+    async def _read_gates(
+        self, patch: bytes, changes: Sequence[Change], files: Sequence[ChangedFile]
+    ) -> None:
+        """The gates that only look at the change."""
         await self._gate(self._inside(patch))
         if self.expects_failure:
-            await self._gate(gates.tests_unchanged(changes))
-        await self._gate(gates.parses(changes, workspace.shadow.blob))
-        if self.evidence.passed and (await self._site.sandbox()).runs:
-            await self._run_gates(tree, changes)
-        return patch
+            await self._gate(tests_unchanged(changes))
+        await self._gate(parses(files))
+        await self._gate(minimal(files, self._task, strict=self.expects_failure))
+        await self._gate(no_secrets(files))
+        allowed = self._config.runs_later == "allow"
+        await self._gate(runs_nothing_later(self.evidence.flagged, allowed=allowed))
 
     def _base(self, workspace: Workspace) -> str:
         return self._since or workspace.base
@@ -108,16 +123,48 @@ class Judge:
         self.evidence.flagged = tuple(f"{flag.path} ({flag.reason})" for flag in report.flagged)
         return Gate("inside", True, "every file lies inside the repository")
 
-    async def _run_gates(self, tree: str, changes: Sequence[Change]) -> None:
+    async def _run_gates(self, tree: str, changes: Sequence[Change], files: Sequence[ChangedFile]) -> None:
+        """The gates that run something, each in a clean sandbox; the repository's own checkers last."""
         await self._emit(events.Activity(text="running all tests before and after, in clean sandboxes"))
         before = await self._whole_suite_before()
         async with self._site.clean(tree) as sandbox:
             after = self.evidence.after = await self._run(sandbox, "after")
         if self.expects_failure:
             failing = self.failing or await self._new_tests_on_old_code(tree, changes)
-            await self._gate(gates.reproduced(failing))
-            await self._gate(gates.fixed(failing, after))
-        await self._gate(gates.no_regressions(before, after))
+            await self._gate(reproduced(failing))
+            await self._gate(fixed(failing, after))
+        await self._gate(no_regressions(before, after))
+        if self.evidence.passed and self.expects_failure:
+            await self._coverage(tree, files, sorted(failing))
+        if self.evidence.passed:
+            await self._checkers(tree, files)
+
+    async def _coverage(self, tree: str, files: Sequence[ChangedFile], failing: Sequence[str]) -> None:
+        if self._config.test:
+            gate = not_applicable(coverage.NAME, "the tests have a command of their own")
+        else:
+            python, timeout = await self._site.python(), self._config.test_timeout
+            async with self._site.clean(tree) as sandbox:
+                gate = await coverage.covered(sandbox, files, failing, python=python, timeout=timeout)
+        await self._gate(gate)
+
+    async def _checkers(self, tree: str, files: Sequence[ChangedFile]) -> None:
+        workspace = await self._site.workspace()
+        base = self._base(workspace)
+        top = await asyncio.to_thread(workspace.tree_files, base)
+
+        def read(name: str) -> bytes | None:
+            return workspace.shadow.blob(top[name].id) if name in top else None
+
+        await checked(
+            files,
+            read,
+            self._site.clean,
+            (base, tree),
+            python=await self._site.python(),
+            timeout=self._config.command_timeout,
+            report=self._gate,
+        )
 
     async def _whole_suite_before(self) -> Tests:
         """All tests on an untouched copy; the run that reproduced the failure, when that was of all."""
@@ -160,7 +207,15 @@ class Judge:
 
     async def _gate(self, gate: Gate) -> None:
         self.evidence.gates.append(gate)
-        await self._emit(events.GateFinished(name=gate.name, passed=gate.passed, detail=gate.detail))
+        await self._emit(
+            events.GateFinished(
+                name=gate.name,
+                passed=gate.passed,
+                detail=gate.detail,
+                output=gate.output[-MAX_OUTPUT:],
+                applicable=gate.applicable,
+            )
+        )
 
 
 def _named(task: str, workspace: Workspace, base: str) -> tuple[str, ...]:

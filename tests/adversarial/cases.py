@@ -143,8 +143,8 @@ CASES = (
         "e2e/test_no_false_success.py::test_each_ending_has_its_own_status_and_sentence",
         "tools/test_testing.py::test_a_run_without_evidence_proves_nothing",
         "tools/test_testing.py::test_a_forged_report_that_contradicts_the_exit_status_is_dropped",
-        "workflows/test_gates.py::test_existing_tests_may_not_change",
-        "workflows/test_gates.py::test_new_files_that_steer_tests_may_not_come",
+        "workflows/gates/test_tests.py::test_existing_tests_may_not_change",
+        "workflows/gates/test_tests.py::test_new_files_that_steer_tests_may_not_come",
     )),
     Case(36, "time bombs", (_COMMANDS + "nothing_planted_in_the_home_directory_runs_later",)),
     Case(37, "files that run later on the user's machine, or would steer this session", rules=(

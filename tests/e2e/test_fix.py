@@ -39,13 +39,19 @@ def test_list_read_test_edit_test_submit(repository: Path, coder: Coder, sandbox
     assert done.result["status"] == "solved"
     assert "+    return a + b" in done.result["patch"]
     assert done.result["summary"] == "add subtracted instead of adding"
-    assert {gate["name"]: gate["passed"] for gate in done.result["evidence"]["gates"]} == {
-        "inside": True,
-        "tests-unchanged": True,
-        "parses": True,
-        "reproduced": True,
-        "fixed": True,
-        "no-regressions": True,
+    assert {gate["name"]: gate["outcome"] for gate in done.result["evidence"]["gates"]} == {
+        "inside": "passed",
+        "tests-unchanged": "passed",
+        "parses": "passed",
+        "minimal": "passed",
+        "no-secrets": "passed",
+        "runs-nothing-later": "passed",
+        "reproduced": "passed",
+        "fixed": "passed",
+        "no-regressions": "passed",
+        "covered": "passed",
+        "lint": "not_applicable",
+        "types": "not_applicable",
     }
     assert done.result["evidence"]["tests_before"]["failing"] == ["test_calc.py::test_add"]
     assert done.result["evidence"]["tests_after"]["failed"] == 0

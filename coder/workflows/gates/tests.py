@@ -1,9 +1,8 @@
-"""The gates: a patch is accepted by what clean sandboxes show, never by what a model or a program says."""
+"""Gates on the tests: what failed passes now, what passed still does, and nobody touched the tests themselves."""
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from coder.workflows.evidence import Gate, Tests
 from coder.workflows.targets import is_test, steers_tests
@@ -34,7 +33,7 @@ def fixed(failing: frozenset[str], after: Tests) -> Gate:
         return Gate("fixed", False, after.problem)
     missing = sorted(failing - after.passed)
     if missing:
-        return Gate("fixed", False, f"still failing or gone: {_some(missing)}")
+        return Gate("fixed", False, f"still failing or gone: {some(missing)}")
     return Gate("fixed", True, f"{_tests(len(failing))} that failed before pass after the change")
 
 
@@ -44,7 +43,7 @@ def no_regressions(before: Tests, after: Tests) -> Gate:
     if after.problem:
         return Gate("no-regressions", False, after.problem)
     if broken:
-        return Gate("no-regressions", False, f"passed before, not after: {_some(broken)}")
+        return Gate("no-regressions", False, f"passed before, not after: {some(broken)}")
     return Gate("no-regressions", True, f"{_tests(len(before.passed))} that passed before still pass")
 
 
@@ -56,36 +55,15 @@ def tests_unchanged(changes: Sequence[Change]) -> Gate:
         if (steers_tests(change.path) if change.kind == "added" else is_test(change.path))
     ]
     if touched:
-        return Gate("tests-unchanged", False, f"changed: {_some(touched)}")
+        return Gate("tests-unchanged", False, f"changed: {some(touched)}")
     return Gate("tests-unchanged", True, "no existing test file was changed")
-
-
-def parses(changes: Sequence[Change], blob: Callable[[str], bytes]) -> Gate:
-    """Python files that parsed before still parse, and new ones parse. `blob` gives an object's bytes."""
-    broken = [change.path for change in changes if change.path.endswith(".py") and _breaks(change, blob)]
-    if broken:
-        return Gate("parses", False, f"does not parse: {_some(broken)}")
-    return Gate("parses", True, "every changed Python file parses")
-
-
-def _breaks(change: Change, blob: Callable[[str], bytes]) -> bool:
-    if change.new is None or _parses(blob(change.new.id)):
-        return False
-    return change.old is None or _parses(blob(change.old.id))
-
-
-def _parses(source: bytes) -> bool:
-    try:
-        ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
 
 
 def _tests(count: int) -> str:
     return "1 test" if count == 1 else f"{count} tests"
 
 
-def _some(names: Sequence[str], most: int = 3) -> str:
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first few of `names`, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

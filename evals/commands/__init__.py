@@ -1,0 +1,1 @@
+"""The commands of `coder eval`: each module holds one click command, named `command`."""
