@@ -79,6 +79,7 @@ class Tests:
             "failing": sorted(self.failing)[:50],
             "seconds": round(self.seconds, 2),
             **({"problem": self.problem} if self.problem else {}),
+            **({"output": self.output[-MAX_OUTPUT:]} if self.failing or self.problem else {}),
         }
 
 
@@ -91,6 +92,10 @@ class Evidence:
     gates: list[Gate] = field(default_factory=list)
     flagged: tuple[str, ...] = ()
     """Files of the patch that run later on the user's machine: CI workflows, hooks, build scripts."""
+
+    hashes: dict[str, str] = field(default_factory=dict)
+    """What was judged: base (git's id of the tree before), patch (SHA-256) and tests (SHA-256 of the test files'
+    paths and blob ids as they were run). A reader who has the same three has the same case."""
 
     @property
     def passed(self) -> bool:
@@ -107,4 +112,5 @@ class Evidence:
             "gates": [gate.as_dict() for gate in self.gates],
             "review": None,
             "flagged": list(self.flagged),
+            "hashes": self.hashes,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 
 from coder import events
@@ -93,6 +94,7 @@ class Judge:
         if not changes:
             return b""
         patch = await asyncio.to_thread(workspace.patch, base, tree)
+        self.evidence.hashes = await asyncio.to_thread(_hashes, workspace, base, tree, patch)
         files = await asyncio.to_thread(changed_files, changes, workspace.shadow.blob)
         await self._read_gates(patch, changes, files)
         if self.evidence.passed and (await self._site.sandbox()).runs:
@@ -216,6 +218,16 @@ class Judge:
                 applicable=gate.applicable,
             )
         )
+
+
+def _hashes(workspace: Workspace, base: str, tree: str, patch: bytes) -> dict[str, str]:
+    tests = [f"{path}\0{file.id}\n" for path, file in workspace.tree_files(tree).items() if is_test(path)]
+    listed = "".join(sorted(tests)).encode("utf-8", "surrogateescape")
+    return {
+        "base": base,
+        "patch": hashlib.sha256(patch).hexdigest(),
+        "tests": hashlib.sha256(listed).hexdigest(),
+    }
 
 
 def _named(task: str, workspace: Workspace, base: str) -> tuple[str, ...]:

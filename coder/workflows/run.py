@@ -20,6 +20,7 @@ from coder.workflows.deliver import deliver, keep
 from coder.workflows.fix import Fix
 from coder.workflows.house import House
 from coder.workflows.judge import Judge
+from coder.workflows.record import Recorder
 from coder.workflows.request import Request
 from coder.workflows.site import Site
 from sandbox.errors import SandboxError
@@ -51,6 +52,7 @@ async def execute(request: Request, *sinks: Sink) -> RunFinished:
         )
         return await _finish(stream, _failed(failure))
     stream.add(journal)
+    stream.add(Recorder(request.session, request.config.test))
     emit = stream.span(SPAN)
     house = House(request, emit)
     try:

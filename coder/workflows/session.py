@@ -25,6 +25,7 @@ from coder.workflows.history import History
 from coder.workflows.house import House
 from coder.workflows.mentions import mentioned, with_attachments
 from coder.workflows.port import CheckpointInfo
+from coder.workflows.record import Recorder
 from coder.workflows.request import Request
 from coder.workflows.run import Run, forget_cancellation
 from sandbox.errors import FileRefused, SandboxError
@@ -77,7 +78,8 @@ class Session:
             raise
         for event in self.past:
             self._memory.advance(event)
-        sinks: tuple[Sink, ...] = (self._memory.advance, self._journal, *self._listeners)
+        record = Recorder(request.session, request.config.test)
+        sinks: tuple[Sink, ...] = (self._memory.advance, self._journal, record, *self._listeners)
         self._stream = Stream(request.run, *sinks, seq=self._memory.seq)
         self._emit = self._stream.span(SPAN)
         self._house = House(request, self._emit)
