@@ -17,6 +17,12 @@ from coder.envelope import VERSION as VERSION
 from coder.envelope import Call as Call
 from coder.envelope import Event as Event
 from coder.envelope import Spent as Spent
+from coder.review_events import CandidateChosen as CandidateChosen
+from coder.review_events import CandidateFinished as CandidateFinished
+from coder.review_events import CandidateStarted as CandidateStarted
+from coder.review_events import Finding as Finding
+from coder.review_events import FindingResolved as FindingResolved
+from coder.review_events import Verdict as Verdict
 from coder.session_events import Applied as Applied
 from coder.session_events import ApprovalRequested as ApprovalRequested
 from coder.session_events import ApprovalResolved as ApprovalResolved
@@ -251,6 +257,11 @@ AnyEvent = (
     | Masked
     | Checkpoint
     | GateFinished
+    | CandidateStarted
+    | CandidateFinished
+    | CandidateChosen
+    | Verdict
+    | FindingResolved
     | Activity
     | Note
     | Warning

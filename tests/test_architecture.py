@@ -21,6 +21,7 @@ FLOORS = {
     "coder.envelope": 0,
     "coder.errors": 1,
     "coder.session_events": 1,
+    "coder.review_events": 1,
     "coder.tomlfile": 2,
     "coder.setup_table": 2,
     "coder.lookup": 2,
