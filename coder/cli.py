@@ -106,6 +106,7 @@ def cli() -> None:
     \b
     Try it, with nothing installed:    coder demo
     Work together in the terminal:     coder, or coder "write tests for the parser"
+    The same in a browser:             coder --serve-web
     Repair what fails here:            coder fix "failing test"
     Repair one test, change the files: coder fix tests/test_cart.py::test_total --apply
     Set up what its tests need, once:  coder init
@@ -123,8 +124,16 @@ def cli() -> None:
 @cli.command(hidden=True, name="open")
 @click.argument("words", nargs=-1)
 @_options
-def open_window(words: tuple[str, ...], **flags: Any) -> None:
+@click.option("--serve-web", is_flag=True, help="Show the window in a browser on this machine.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="For --serve-web; a free one otherwise."
+)
+def open_window(words: tuple[str, ...], serve_web: bool, port: int, **flags: Any) -> None:
     """Open the window, with a task or without."""
+    if serve_web:
+        from coder.web.command import serve
+
+        raise SystemExit(serve(sys.argv[1:], port, has_task=bool(words), say=click.echo))
     from coder.start import start
 
     raise SystemExit(start("run", {**flags, "task": " ".join(words), "open": True}))

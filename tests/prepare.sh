@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gets the real parts that the tests want: a Docker engine with the sandbox image, and the small model.
+# Gets the real parts that the tests want: a Docker engine with the sandbox images, the small model, tmux, a browser.
 # What cannot be had is no error here: the tests say in one line what they could not run.
 #   prepare.sh PYTHON
 set -uo pipefail
@@ -17,14 +17,17 @@ if [ "${CODER_TEST_DOCKER:-1}" != 0 ]; then
 fi
 for part in ${CODER_TEST_REQUIRE:-}; do
   case "$part" in
-    docker | model | bubblewrap) ;;
+    docker | model | bubblewrap | browser) ;;
     *) bash tests/sandbox/engines.sh start "$part" >/dev/null || echo "prepare: $part could not be started" >&2 ;;
   esac
 done
 if [ "${CODER_TEST_MODEL:-1}" != 0 ]; then
   "$python" -m coder.model.weights || echo "prepare: the small model could not be fetched" >&2
 fi
-if ! command -v tmux >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-  apt-get install -qq -y tmux >/dev/null 2>&1 || echo "prepare: tmux could not be installed" >&2
-fi
+for program in tmux chromium; do
+  if ! command -v "$program" >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    { apt-get update -qq && apt-get install -qq -y --no-install-recommends "$program"; } >/dev/null 2>&1 ||
+      echo "prepare: $program could not be installed" >&2
+  fi
+done
 exit 0

@@ -39,6 +39,7 @@ FLOORS = {
     "coder.tui": 8,
     "coder.show": 8,
     "coder.attended": 9,
+    "coder.web": 9,
     "coder.start": 10,
     "coder.demo": 11,
     "coder.init": 11,

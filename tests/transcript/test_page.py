@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import re
-import subprocess
 import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -19,7 +18,7 @@ from coder.events import Event
 from coder.transcript.export import as_markdown, fenced
 from coder.transcript.model import TranscriptModel
 from coder.transcript.page import as_page
-from tests.conftest import browser
+from tests.chromium import chromium
 from tests.transcript.story import EVENTS, STORY, TEXT
 
 EVIL = (
@@ -118,18 +117,22 @@ def server(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.browser
-def test_a_browser_shows_it_and_asks_for_nothing_else(tmp_path: Path, server: tuple[str, list[str]]) -> None:
+@pytest.mark.parametrize("width", [400, 1200])
+async def test_a_browser_shows_it_and_asks_for_nothing_else(
+    tmp_path: Path, server: tuple[str, list[str]], width: int
+) -> None:
     url, asked = server
     evil = EVIL.replace("127.0.0.1:1", url.removeprefix("http://")).replace(
         "//127.0.0.1/", f"{url.removeprefix('http:')}/"
     )
     stream = [*STORY, *hostile(), events.AssistantMessage(text=evil), events.Note(text=evil)]
     (tmp_path / "run.html").write_text(as_page(TranscriptModel().fold(stream), evil))
-    done = subprocess.run(
-        [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", f"--user-data-dir={tmp_path}/b",
-         "--dump-dom", f"{url}/run.html"],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert "fix test_add, it fails since yesterday" in done.stdout
-    assert '<span class="added">' in done.stdout
+    async with chromium(tmp_path) as page:
+        await page.open(f"{url}/run.html", width=width, dark=width < 500)
+        text = await page.evaluate("document.body.innerText")
+        assert "fix test_add, it fails since yesterday" in text
+        assert await page.evaluate("document.querySelectorAll('span.added').length") > 0
+        assert await page.overflow() <= 0
+        assert not page.console
     assert asked == ["/run.html"]
+    assert page.asked == [f"{url}/run.html", "data:,"] or page.asked == [f"{url}/run.html"]
