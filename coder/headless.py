@@ -133,6 +133,23 @@ def describe(event: Event, *, verbose: bool = False) -> str:
         case events.Retried():
             return f"  retry    {event.reason}"
         case _:
+            return _described_part(event)
+
+
+def _described_part(event: Event) -> str:
+    """Candidates and the reviewer."""
+    match event:
+        case events.CandidateStarted():
+            return f"  {event.name} of {event.of} begins"
+        case events.CandidateFinished():
+            return f"  {'✓' if event.outcome == 'passed' else '✗'} {words.candidate(event)}"
+        case events.CandidateChosen():
+            return f"  ✓ {event.name} is chosen: {event.why}"
+        case events.Verdict():
+            return "\n".join(
+                [f"  {words.verdict(event)}", *(f"    {words.finding(f)}" for f in event.findings)]
+            )
+        case _:
             return ""
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from coder import config, headless, sessions
+from coder import config, sessions
 from coder.errors import Interrupted, UsageError
 from coder.events import LOSSY, Event, RunFinished, Sink, encode
 from coder.journal import FILE
@@ -46,6 +46,7 @@ def _attended(face: str, workflow: str, flags: dict[str, Any]) -> int:
 
 
 def _unattended(workflow: str, flags: dict[str, Any]) -> int:
+    from coder import headless
     from coder.model.endpoint import warm_up
     from coder.workflows.run import execute
 
@@ -148,11 +149,15 @@ def _task(argument: str) -> str:
 
 
 def _print_event(event: Event) -> None:
+    from coder import headless
+
     if not isinstance(event, LOSSY):
         headless.write_result(encode(event).decode() + "\n")
 
 
 def _print_result(finished: RunFinished, request: Request, output_format: str) -> None:
+    from coder import headless
+
     if output_format == "json":
         headless.write_result(headless.as_json(finished, request.session / FILE))
     elif output_format == "text":

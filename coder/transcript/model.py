@@ -14,6 +14,7 @@ from coder.transcript import notices, words
 from coder.transcript.block import Answer, Block, Said, Thought, UserText
 from coder.transcript.line import Line, Look
 from coder.transcript.report import Ending, Gate, Plan, Proposal, Suite
+from coder.transcript.review import CandidateEnd, Review
 from coder.transcript.tool import ToolCall
 
 
@@ -112,6 +113,10 @@ class TranscriptModel:
                 self._add(Suite(event), event)
             case events.GateFinished():
                 self._add(Gate(event), event)
+            case events.CandidateFinished():
+                self._add(CandidateEnd(event), event)
+            case events.Verdict():
+                self._add(Review(event), event)
             case events.ApprovalRequested():
                 self._asked[event.id] = event
             case events.ApprovalResolved():
@@ -230,5 +235,5 @@ def apart(before: str, kind: str) -> bool:
     return bool(before) and (kind in _SPACED or before in _SPACED or (kind != before and kind in _GROUPS))
 
 
-_SPACED = {"user", "text", "ending", "title", "span", "diff", "proposal"}
-_GROUPS = {"plan", "gate"}
+_SPACED = {"user", "text", "ending", "title", "span", "diff", "proposal", "review"}
+_GROUPS = {"plan", "gate", "candidate"}

@@ -63,6 +63,12 @@ def _of_session(event: Event) -> Said | None:
             return note(f"{'done again' if event.again else 'undone'}: {named(event.paths)}")
         case events.Applied():
             return Said("applied", f"your files were changed: {named(event.paths)}", style="ok", sign="ok")
+        case events.CandidateStarted():
+            return note(f"{event.name} of {event.of} begins")
+        case events.CandidateChosen():
+            return Said("chosen", f"{event.name} is chosen: {event.why}", style="ok", sign="ok")
+        case events.FindingResolved():
+            return note(f"finding {event.finding}: {'accepted' if event.accepted else 'dismissed'}")
         case events.Renamed():
             return note(f"this session is now called {event.title}")
         case events.Forked():

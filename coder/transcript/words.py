@@ -52,6 +52,33 @@ def share_cached(spent: events.Spent) -> str:
     return f"{100 * spent.cached_tokens // max(1, spent.prompt_tokens)} %"
 
 
+def candidate(event: events.CandidateFinished) -> str:
+    """What came of a candidate."""
+    parts = [f"{event.name} {event.outcome}"]
+    if event.files:
+        parts.append(f"{counted(event.files, 'file')} +{event.added} -{event.removed}")
+    if event.tests:
+        parts.append(f"{event.votes} of {counted(event.tests, 'vote')}")
+    return ", ".join(parts)
+
+
+def verdict(event: events.Verdict) -> str:
+    """The outcome of a review."""
+    outcome = "approved" if event.verdict == "APPROVE" else "changes requested"
+    if event.overruled:
+        outcome += ", but nothing backs that: overruled"
+    told = f" ({counted(len(event.findings), 'finding')})" if event.findings else ""
+    return f"review {event.round}: {outcome}{told}"
+
+
+def finding(found: events.Finding) -> str:
+    """A finding in one line: where, how bad, what, and whether anything backs it."""
+    place = f"{found.file}:{found.line}" if found.line else found.file
+    backed = "" if found.backed else ", not backed"
+    agreed = f", {found.agreed} of {found.samples}" if found.samples > 1 else ""
+    return f"{place} {found.severity}: {found.reason} ({found.id}{agreed}{backed})"
+
+
 def costs(finished: events.RunFinished) -> list[str]:
     """What a run spent, beside what was allowed."""
     spent = finished.spent

@@ -12,13 +12,15 @@ from textual.timer import Timer
 from textual.widgets import TextArea
 
 from coder import events
+from coder.transcript import words
 from coder.transcript.safe import visible
 from coder.transcript.words import OUTCOME
 from coder.tui.asking import Asking
-from coder.tui.keymap import APPROVAL, BLOCKS, COMPOSER, PICKER, PROMPT
+from coder.tui.keymap import APPROVAL, BLOCKS, COMPOSER, FINDINGS, PICKER, PROMPT
 from coder.tui.link import Opened
 from coder.tui.listing import Listing
-from coder.tui.plate import BAD, GOOD, Plate
+from coder.tui.plate import BAD, CARE, GOOD, Plate
+from coder.tui.reviewing import Reviewing
 from coder.tui.status import NARROW, status_row, title_row
 from coder.tui.theme import themes
 from coder.tui.view import TranscriptView
@@ -35,7 +37,7 @@ SMALLEST = (30, 8)
 """Columns and rows below which nothing but a line is shown."""
 
 
-class Window(Writing, Asking, Listing, Viewing):
+class Window(Writing, Asking, Listing, Viewing, Reviewing):
     """Shows a session and takes what its user wants."""
 
     _ticking: Timer | None = None
@@ -44,6 +46,7 @@ class Window(Writing, Asking, Listing, Viewing):
 
     def compose(self) -> ComposeResult:
         yield self.title_line
+        yield self.tabs
         yield self.transcript
         yield self.notice
         yield self.queue_line
@@ -52,6 +55,7 @@ class Window(Writing, Asking, Listing, Viewing):
         yield self.approval
         yield self.picker
         yield self.asker
+        yield self.findings
         yield self.status
         yield Plate("small")
 
@@ -83,6 +87,8 @@ class Window(Writing, Asking, Listing, Viewing):
             return PICKER
         if self.asker.display:
             return PROMPT
+        if self.findings.display:
+            return FINDINGS
         if self.takes_answers:
             return APPROVAL
         return BLOCKS if self.in_blocks else COMPOSER
@@ -91,7 +97,7 @@ class Window(Writing, Asking, Listing, Viewing):
         """Keys and pastes are worked off right here, one after the other: handed on from part to part, a Return that
         follows fast typing would overtake its last letters."""
         if isinstance(event, ui.Key):
-            self.app_focus = True
+            self.looked_at(True)
             await self._press(event)
         elif isinstance(event, ui.Paste):
             self._paste(event.text)
@@ -162,9 +168,10 @@ class Window(Writing, Asking, Listing, Viewing):
         self.screen.set_class(small, "-small")
         self.screen.set_class(width < NARROW, "-narrow")
         self.query_one("#small", Plate).show([[("coder needs more room", BAD)]] if small else [])
-        for part in (self.approval, self.picker, self.asker):
+        for part in (self.approval, self.picker, self.asker, self.findings):
             part.draw()
         self.arrange()
+        self.draw_tabs()
         self.draw_queue()
         self.draw_status()
 
@@ -190,6 +197,12 @@ class Window(Writing, Asking, Listing, Viewing):
                 self._finished(event)
             case events.Checkpoint() | events.Rewound() | events.Undone():
                 self.forget_files()
+            case events.CandidateStarted() | events.CandidateFinished() | events.CandidateChosen():
+                self.draw_tabs()
+            case events.Verdict():
+                self.draw_tabs()
+                if event.findings:
+                    self.tell_for_good(f"{words.verdict(event)}: /findings goes through them", CARE)
             case _:
                 pass
         if not isinstance(event, events.LOSSY):
@@ -203,6 +216,7 @@ class Window(Writing, Asking, Listing, Viewing):
         for event in opened.past:
             self.figures.take(event)
         self.transcript.load(opened.past)
+        self.draw_tabs()
         self.figures.running = port.busy
         if opened.past:
             self.mode = port.mode
@@ -233,12 +247,14 @@ class Window(Writing, Asking, Listing, Viewing):
             self._ticking.stop()
         self._ticking = self.set_interval(1.0, self.draw_status) if running else None
 
-    def on_app_blur(self) -> None:
-        self._focused = False
-
-    def on_app_focus(self) -> None:
-        self._focused = True
-        self._title("")
+    def looked_at(self, focused: bool) -> None:
+        """A key is pressed by someone who looks."""
+        if focused == self._focused:
+            return
+        self._focused = focused
+        self.composer.cursor_blink = focused
+        if focused:
+            self._title("")
 
     def _call_back(self, why: str) -> None:
         """Ring for a user who looks elsewhere, and has for a while."""

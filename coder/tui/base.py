@@ -7,7 +7,6 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from textual.app import App
 from textual.timer import Timer
 
 from coder.errors import CoderError
@@ -16,11 +15,13 @@ from coder.tui.approvals import ApprovalPanel
 from coder.tui.composer import Composer
 from coder.tui.drafts import Draft, History
 from coder.tui.figures import Figures
+from coder.tui.findings import FindingsPanel
 from coder.tui.keymap import Keymap
 from coder.tui.link import Connect, Link, Opened
 from coder.tui.pickers import Asker, Choice, Picker, Question
 from coder.tui.plate import BAD, DIM, PLAIN, Plate, Row
 from coder.tui.settings import Settings
+from coder.tui.steady import Steady
 from coder.tui.view import TranscriptView
 from coder.workflows.port import Mode
 from sandbox.errors import SandboxError
@@ -28,7 +29,7 @@ from sandbox.errors import SandboxError
 FLASH_SECONDS = 5.0
 
 
-class Base(App[int], inherit_bindings=False):
+class Base(Steady, inherit_bindings=False):
     """The parts and the state; the actions stand in the classes that derive from it."""
 
     ENABLE_COMMAND_PALETTE = False
@@ -49,6 +50,7 @@ class Base(App[int], inherit_bindings=False):
         self.composer = Composer()
         self.transcript = TranscriptView()
         self.approval, self.picker, self.asker = ApprovalPanel(), Picker(), Asker()
+        self.tabs, self.findings = Plate("tabs"), FindingsPanel()
         self.title_line, self.notice, self.queue_line = Plate("title"), Plate("notice"), Plate("queue")
         self.menu, self.status = Plate("menu"), Plate("status")
         self.link = Link(
@@ -128,6 +130,8 @@ class Base(App[int], inherit_bindings=False):
         self.picker.display = self.picker.choice is not None
         self.asker.display = not self.picker.display and self.asker.question is not None
         asked = self.picker.display or self.asker.display
+        self.findings.display = not asked and bool(self.findings.findings)
+        asked = asked or self.findings.display
         self.approval.display = not asked and self.approval.request is not None
         self.composer.display = not asked and not self.approval.display
         self.menu.display = self.composer.display and bool(self.menu.rows)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from coder.errors import ConfigError
 
-COMPOSER, BLOCKS, APPROVAL, PICKER, PROMPT, ANYWHERE = (
+COMPOSER, BLOCKS, APPROVAL, PICKER, PROMPT, FINDINGS, ANYWHERE = (
     "composer",
     "blocks",
     "approval",
     "picker",
     "prompt",
+    "findings",
     "anywhere",
 )
 CONTEXTS = {
@@ -22,6 +23,7 @@ CONTEXTS = {
     APPROVAL: "When something waits for your word",
     PICKER: "In a list",
     PROMPT: "In a one-line question",
+    FINDINGS: "In the findings of a review",
 }
 """Where a key means something, with its title; a context's own keys come before those of `anywhere`."""
 
@@ -65,11 +67,14 @@ ACTIONS = (
     _action("end", ANYWHERE, "ctrl+end", "To the end, and follow it"),
     _action("block_up", ANYWHERE, "alt+up", "The block above"),
     _action("block_down", ANYWHERE, "alt+down", "The block below"),
+    _action("part_next", ANYWHERE, "alt+right", "The next candidate, the reviewer, the main line"),
+    _action("part_previous", ANYWHERE, "alt+left", "The one before"),
     _action("mouse", ANYWHERE, "f6", "Mouse on or off; off leaves selecting to the terminal", "mouse"),
     _action("redraw", ANYWHERE, "ctrl+l", "Draw the screen anew", "redraw"),
     _action("suspend", ANYWHERE, "ctrl+z", "Back to the shell; fg returns"),
     _action("block_toggle", BLOCKS, "enter", "Open or close the block"),
     _action("block_copy", BLOCKS, "y", "Copy the block's source", "copy"),
+    _action("compare", BLOCKS, "d", "What differs between two candidates", "compare"),
     _action("next_hit", BLOCKS, "n", "Next hit of the search"),
     _action("previous_hit", BLOCKS, "N", "Previous hit"),
     _action("blocks_leave", BLOCKS, "escape", "Back to writing"),
@@ -90,6 +95,14 @@ ACTIONS = (
     _action("pick_leave", PICKER, "escape ctrl+c", "Leave the list"),
     _action("answer", PROMPT, "enter", "Answer"),
     _action("answer_leave", PROMPT, "escape ctrl+c", "Leave the question"),
+    _action("finding_open", FINDINGS, "enter", "Show the place"),
+    _action("finding_accept", FINDINGS, "a", "Accept: the engineer is to mend it"),
+    _action("finding_dismiss", FINDINGS, "x", "Dismiss"),
+    _action("finding_up", FINDINGS, "up", "Up"),
+    _action("finding_down", FINDINGS, "down", "Down"),
+    _action("finding_leave", FINDINGS, "escape ctrl+c", "Leave the findings"),
+    _action("candidates", ANYWHERE, "", "The candidates, one to show", "candidates"),
+    _action("findings", ANYWHERE, "", "The findings of the last review", "findings"),
     _action("plan", ANYWHERE, "", "Plan first: reading tools only", "plan"),
     _action("think", ANYWHERE, "", "How much the model may think", "think", "off|low|full|TOKENS"),
     _action("diff", ANYWHERE, "", "What has changed so far", "diff"),

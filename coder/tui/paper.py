@@ -18,8 +18,9 @@ from textual.timer import Timer
 
 from coder.events import LOSSY, Event
 from coder.transcript.line import ASCII, Line, Look, fitting, plain
-from coder.transcript.model import TranscriptModel
+from coder.transcript.model import MAIN, TranscriptModel
 from coder.tui.drawing import GUTTER, Pen
+from coder.tui.parts import Parts
 from coder.tui.stage import Stage
 from coder.tui.theme import Palette, palette
 
@@ -55,7 +56,12 @@ class Paper(ScrollView, can_focus=True, inherit_bindings=False):
         """Text that stands out, in small letters."""
         self.now: tuple[int, int, int] | None = None
         """Which of its places stands out most: a block, one of its lines, and which match there."""
-        self._stage = Stage(TranscriptModel(), look or Look())
+        self.parts = Parts()
+        self.part = MAIN
+        """The part that is shown."""
+        self._elsewhere: dict[str, tuple[Stage, int, bool]] = {}
+        """The other parts as they were left: where the user stood, and whether at the end."""
+        self._stage = Stage(self.parts.main, look or Look())
         self._pen = Pen()
         self._styles = dict(styles or {})
         self._palettes: dict[tuple[str, bool], Palette] = {}
@@ -88,7 +94,8 @@ class Paper(ScrollView, can_focus=True, inherit_bindings=False):
     def take(self, event: Event) -> None:
         """Fold an event in. It is seen at the next tick; what takes blocks away at once, for they may be drawn before."""
         cuts = self.model.cuts
-        self.model.take(event)
+        if self.parts.take(event) != self.part:
+            return
         if self.model.cuts != cuts:
             self._look()
         elif not isinstance(event, LOSSY) or self.model.busy:
@@ -97,12 +104,30 @@ class Paper(ScrollView, can_focus=True, inherit_bindings=False):
     def load(self, past: Iterable[Event]) -> None:
         """Show another run, from its end."""
         stage = self._stage
-        self._stage = Stage(TranscriptModel().fold(past), stage.look, stage.width)
+        self.parts, self.part, self._elsewhere = Parts(), MAIN, {}
+        for event in past:
+            self.parts.take(event)
+        self._stage = Stage(self.parts.main, stage.look, stage.width)
         # It stays for good, and a full collection over 10,000 events would hold the window up for 60 ms.
         gc.freeze()
         self._stage.thoughts = stage.thoughts
         self.following, self.unseen = True, 0
         self._look()
+
+    def show_part(self, name: str) -> None:
+        """Show another part of the run, as it was left."""
+        if name == self.part:
+            return
+        here = self._stage
+        self._elsewhere[self.part] = here, round(self.scroll_y), self.following
+        new = Stage(self.parts.model(name), here.look, here.width)
+        self._stage, top, self.following = self._elsewhere.pop(name, (new, 0, True))
+        self._stage.thoughts = here.thoughts
+        if (self._stage.width, self._stage.look) != (here.width, here.look):
+            self._stage.resize(here.width, here.look)
+        self.part, self.cursor, self.unseen = name, -1, 0
+        self._stage.sync()
+        self._arrange(None if self.following else top)
 
     def _look_soon(self) -> None:
         if self._due is None and self.is_running:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from coder.agent.approval import Answer, ApprovalRequest, Mode
-from coder.events import Sink
+from coder.events import Finding, Sink
 
 __all__ = ["Answer", "ApprovalRequest", "CheckpointInfo", "Mode", "Port"]
 
@@ -93,6 +93,9 @@ class Port(Protocol):
 
     async def apply(self, *, anyway: bool = False) -> str:
         """Put the change into the user's files when every gate was passed, or `anyway`; a sentence."""
+
+    async def resolve(self, finding: Finding, *, accepted: bool) -> None:
+        """The user's word on a review's finding; an accepted one goes to the engineer as if the user had said it."""
 
     async def rename(self, title: str) -> None:
         """Give the session a title."""

@@ -28,16 +28,12 @@ from coder.workflows.port import CheckpointInfo
 from coder.workflows.record import Recorder
 from coder.workflows.request import Request
 from coder.workflows.run import Run, forget_cancellation
+from coder.workflows.session_words import CARRY_OUT, PLANNING, mend
 from sandbox.errors import FileRefused, SandboxError
 from sandbox.hostfiles import read_bytes
 from sandbox.repository import list_files
 from tools.plan import parse_steps, render
 
-_PLANNING = (
-    "[The user wants a plan first. Only reading works: search, and view in the editor. Give the plan with the plan "
-    "tool, then call submit with what else the user should know. Nothing is changed before the user agrees.]"
-)
-_CARRY_OUT = "Carry out this plan. Tick its steps off with the plan tool as you go.\n\n"
 _ATTACHED = 64 * 1024
 
 
@@ -222,7 +218,7 @@ class Session:
             paths = mentioned(text, set(await self.files()))
             attached = await asyncio.to_thread(with_attachments, "", paths, await self._reader())
         news, self._news = self._news, []
-        planning = [_PLANNING] if self._permission.planning() else []
+        planning = [PLANNING] if self._permission.planning() else []
         parts = [attached.strip("\n"), *news, *planning]
         return "".join(f"\n\n{part}" for part in parts if part)
 
@@ -247,7 +243,7 @@ class Session:
         (await self._house.context()).plan = steps
         self.set_mode(mode)
         await self._emit(events.PlanUpdated(steps=tuple((step.text, step.done) for step in steps)))
-        self._start(_CARRY_OUT + render(steps))
+        self._start(CARRY_OUT + render(steps))
 
     # Files
 
@@ -324,6 +320,11 @@ class Session:
                 self._house, self._request, self._emit, accepted=self._accepted, anyway=anyway
             )
             return sentence
+
+    async def resolve(self, finding: events.Finding, *, accepted: bool) -> None:
+        await self._emit(events.FindingResolved(finding=finding.id, accepted=accepted))
+        if accepted:
+            await self.send(mend(finding))
 
     async def rename(self, title: str) -> None:
         await self._emit(events.Renamed(title=title.strip()))

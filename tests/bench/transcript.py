@@ -172,12 +172,13 @@ def set_size(descriptor: int, columns: int, lines: int) -> None:
 
 def inside(journal: Path, result: Path) -> None:
     """The measured process, on its terminal."""
-    from textual.app import App, ComposeResult
+    from textual.app import ComposeResult
     from textual.widgets import Static
 
+    from coder.tui.steady import Steady
     from coder.tui.view import TranscriptView
 
-    class Bench(App[None]):
+    class Bench(Steady):
         def compose(self) -> ComposeResult:
             self.view = TranscriptView()
             yield self.view

@@ -265,3 +265,19 @@ async def test_a_failure_that_nobody_foresaw_ends_the_task_and_not_the_session(o
     made.session._house._context = None
     await made.task("why?")
     assert made.of(events.RunFinished)[1].status == "answered"
+
+
+async def test_an_accepted_finding_is_said_to_the_engineer_and_a_dismissed_one_is_not(
+    open_session: Opener,
+) -> None:
+    made = await open_session([*MEND, Turn(text="It is mended.")])
+    await made.task("mend add")
+    before = len(made.bodies())
+    found = events.Finding(id="f1", file="calc.py", line=2, reason="it is not exact")
+    await made.session.resolve(found, accepted=False)
+    assert len(made.bodies()) == before
+    await made.session.resolve(found, accepted=True)
+    await made.done()
+    assert "calc.py:2: it is not exact" in str(made.bodies()[-1]["messages"])
+    resolved = [(event.finding, event.accepted) for event in made.of(events.FindingResolved)]
+    assert resolved == [("f1", False), ("f1", True)]

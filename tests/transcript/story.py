@@ -164,6 +164,22 @@ EVENTS = st.one_of(
     _spans(events.SuiteRan, stage=HOSTILE, failed=st.integers(0, 3), failing=st.lists(TEXT, max_size=2).map(tuple)),
     _spans(events.Checkpoint, tree=HOSTILE, paths=st.lists(HOSTILE, max_size=7).map(tuple)),
     _spans(events.GateFinished, name=HOSTILE, passed=st.booleans(), detail=TEXT),
+    _spans(events.CandidateStarted, index=st.just(1), of=st.just(2), name=HOSTILE),
+    _spans(
+        events.CandidateFinished, index=st.just(1), name=HOSTILE, outcome=HOSTILE, reason=TEXT, files=st.integers(0, 2),
+        tests=st.integers(0, 2), patch=TEXT,
+    ),
+    _spans(events.CandidateChosen, index=st.just(1), name=HOSTILE, why=TEXT),
+    _spans(
+        events.Verdict, verdict=st.sampled_from(["APPROVE", "REQUEST_CHANGES"]), summary=TEXT, overruled=st.booleans(),
+        findings=st.lists(
+            st.builds(
+                events.Finding, id=HOSTILE, file=HOSTILE, reason=TEXT, line=st.integers(0, 9), backed=st.booleans(), proof=TEXT,
+            ),
+            max_size=2,
+        ).map(tuple),
+    ),
+    _spans(events.FindingResolved, finding=HOSTILE, accepted=st.booleans()),
     _spans(events.Masked, messages=st.integers(0, 9)),
     _spans(events.Activity, text=TEXT),
     _spans(events.ApprovalRequested, id=CALL, call=CALL, tool=HOSTILE, what=TEXT),

@@ -45,7 +45,7 @@ class ScriptedPort:
             if isinstance(event, events.RunFinished):
                 self.busy = False
             stamped = msgspec.structs.replace(
-                event, seq=self._seq, t=event.t or CLOCK + self._seq, run="run", span="task"
+                event, seq=self._seq, t=event.t or CLOCK + self._seq, run="run", span=event.span or "task"
             )
             pending = self.sink(stamped)
             if pending is not None:
@@ -119,6 +119,10 @@ class ScriptedPort:
     async def apply(self, *, anyway: bool = False) -> str:
         self.asked.append(("apply", anyway))
         return "the change was applied"
+
+    async def resolve(self, finding: events.Finding, *, accepted: bool) -> None:
+        self.asked.append(("resolve", (finding.id, accepted)))
+        await self.tell(events.FindingResolved(finding=finding.id, accepted=accepted))
 
     async def rename(self, title: str) -> None:
         self.asked.append(("rename", title))

@@ -258,6 +258,78 @@ async def plan_edited(shown: Shown) -> None:
     await shown.press("e")
 
 
+OTHER = DIFF.replace("a + b", "b + a").replace("# the end", "# unchanged")
+FINDINGS = (
+    events.Finding(
+        id="f1", file="calc.py", line=2, severity="error", reason="add(0.1, 0.2) is no longer exact", backed=True,
+        proof="$ python -c 'import calc'\nAssertionError", agreed=3, samples=3,
+    ),
+    events.Finding(id="f2", file="calc.py", line=3, reason="the comment says nothing", agreed=1, samples=3),
+)  # fmt: skip
+CANDIDATES: list[Event] = [
+    *(events.CandidateStarted(index=n, of=3, name=f"candidate-{n}") for n in (1, 2, 3)),
+    events.AssistantMessage(text="I'll **swap** the sign.", span="candidate-1"),
+    events.AssistantMessage(text="I'll add the other way round.", span="candidate-2"),
+    events.ToolStarted(call="k", name="bash", arguments={"command": "pytest -q"}, span="candidate-2"),
+    events.TextDelta(text="Let me see what `add` ", span="candidate-3"),
+]
+COMPARED: list[Event] = [
+    *CANDIDATES,
+    events.CandidateFinished(
+        index=1, name="candidate-1", outcome="passed", files=1, added=1, removed=1, votes=2, tests=2, patch=DIFF, seconds=31,
+    ),
+    events.CandidateFinished(
+        index=2, name="candidate-2", outcome="failed", files=1, added=1, removed=1, votes=1, tests=2, patch=OTHER,
+        reason="test_sub passed before, not after", seconds=44,
+    ),
+    events.CandidateFinished(index=3, name="candidate-3", outcome="empty", reason="no file was changed"),
+    events.CandidateChosen(index=1, name="candidate-1", why="it alone passes every regression test"),
+]  # fmt: skip
+REVIEWED = events.Verdict(verdict="REQUEST_CHANGES", findings=FINDINGS, summary="One thing breaks.")
+
+
+@state
+async def candidates_at_work(shown: Shown) -> None:
+    await begin(shown, *CANDIDATES)
+
+
+@state
+async def candidate_shown(shown: Shown) -> None:
+    await begin(shown, *CANDIDATES)
+    await shown.press("alt+right", "alt+right")
+
+
+@state
+async def candidates_chosen_from(shown: Shown) -> None:
+    await begin(shown, *COMPARED)
+
+
+@state
+async def candidates_compared(shown: Shown) -> None:
+    await begin(shown, *COMPARED)
+    await shown.press("alt+up", "d")
+
+
+@state
+async def reviewed(shown: Shown) -> None:
+    await begin(shown, *EDITED, REVIEWED)
+
+
+@state
+async def findings(shown: Shown) -> None:
+    await begin(shown, *EDITED, REVIEWED)
+    await shown.write("/findings")
+    await shown.press("enter")
+    await shown.calm()
+
+
+@state
+async def finding_dismissed(shown: Shown) -> None:
+    await findings(shown)
+    await shown.press("x")
+    await shown.calm()
+
+
 @state
 async def palette(shown: Shown) -> None:
     await shown.press("ctrl+p")

@@ -17,6 +17,7 @@ from coder.workflows.port import Answer, CheckpointInfo, Mode
 from tests.tui.conftest import Show
 from tests.tui.ports import CLOCK, ScriptedPort
 from tests.tui.shown import Shown, pressed
+from tests.tui.states import CANDIDATES, COMPARED, DIFF, REVIEWED
 
 RUNNING: list[events.Event] = [events.RunStarted(task="fix it", workflow="fix", repository="/proj")]
 COMMAND = events.ApprovalRequested(
@@ -329,6 +330,99 @@ async def _(shown: Shown) -> None:
     await output(shown, 12)
     await shown.press("alt+up", "escape")
     assert shown.window.focused is shown.window.composer
+
+
+@key("part_next")
+async def _(shown: Shown) -> None:
+    await start(shown)
+    await shown.press("alt+right")
+    assert shown.window.transcript.part == "task"
+    await shown.tell(*CANDIDATES)
+    assert "candidate-1" in shown.text
+    assert "swap" not in shown.text
+    await shown.press("alt+right")
+    assert "I'll swap the sign." in shown.text
+    await shown.press("alt+right", "alt+right")
+    assert "Let me see what add" in shown.text
+    await shown.press("alt+right")
+    assert shown.window.transcript.part == "task"
+
+
+@key("part_previous")
+async def _(shown: Shown) -> None:
+    await start(shown)
+    await shown.tell(*CANDIDATES)
+    await shown.press("alt+left")
+    assert shown.window.transcript.part == "candidate-3"
+
+
+@key("compare")
+async def _(shown: Shown) -> None:
+    await start(shown)
+    await shown.tell(*CANDIDATES)
+    await shown.press("alt+up", "d")
+    assert "no two candidates with a change" in shown.text
+    await shown.tell(*COMPARED)
+    await shown.press("d")
+    assert "candidate-2/calc.py" in shown.text
+    assert "return b + a" in shown.text
+
+
+async def reviewed(shown: Shown) -> None:
+    shown.port.patch = DIFF
+    await start(shown)
+    await shown.tell(REVIEWED)
+    assert "/findings goes through them" in shown.text
+    await shown.write("/findings")
+    await shown.press("enter")
+    assert "1 of 2" in shown.text
+
+
+@key("finding_open")
+async def _(shown: Shown) -> None:
+    await reviewed(shown)
+    await shown.press("enter")
+    await shown.until(lambda: "Changes" in shown.text)
+    assert "return a + b" in shown.text
+
+
+@key("finding_accept")
+async def _(shown: Shown) -> None:
+    await reviewed(shown)
+    await shown.press("a")
+    await shown.until(lambda: shown.asked("resolve") == [("f1", True)])
+    assert "accepted: calc.py:2" in shown.text
+
+
+@key("finding_dismiss")
+async def _(shown: Shown) -> None:
+    await reviewed(shown)
+    await shown.press("down", "x")
+    await shown.until(lambda: shown.asked("resolve") == [("f2", False)])
+    assert "dismissed: calc.py:3" in shown.text
+
+
+@key("finding_up")
+async def _(shown: Shown) -> None:
+    await reviewed(shown)
+    await shown.press("up")
+    assert "2 of 2" in shown.text
+
+
+@key("finding_down")
+async def _(shown: Shown) -> None:
+    await reviewed(shown)
+    await shown.press("down")
+    assert "2 of 2" in shown.text
+    await shown.press("down")
+    assert "1 of 2" in shown.text
+
+
+@key("finding_leave")
+async def _(shown: Shown) -> None:
+    await reviewed(shown)
+    await shown.press("escape")
+    assert shown.window.composer.display
 
 
 @key("mouse")
