@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coder import sessions
+from coder.config import default_user_file
 from coder.errors import UsageError
 from coder.tui.link import Connect, Opened
 from coder.workflows.port import Mode
@@ -42,6 +43,7 @@ def attend(face: str, request: Request, *, mode: str, session: str = "", typed: 
         state=sessions.home(os.environ).parent,
         folder=request.session,
         theme=config.theme,
+        themes=default_user_file(os.environ).parent / "themes",
         keys=config.keys,
         mouse=config.mouse == "on",
     )

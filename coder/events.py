@@ -186,6 +186,13 @@ class Activity(Event, frozen=True, tag=True):
     text: str
 
 
+class ServerLoad(Event, frozen=True, tag=True):
+    """What the server works on while our request waits: requests that run, and that wait. Never journalled."""
+
+    running: int
+    waiting: int = 0
+
+
 class Note(Event, frozen=True, tag=True):
     """Progress in words, for people."""
 
@@ -263,13 +270,14 @@ AnyEvent = (
     | Verdict
     | FindingResolved
     | Activity
+    | ServerLoad
     | Note
     | Warning
     | NetworkAttempt
     | Retried
     | RunFinished
 )
-LOSSY = (ThinkingDelta, TextDelta, ToolOutput, Activity)
+LOSSY = (ThinkingDelta, TextDelta, ToolOutput, Activity, ServerLoad)
 
 Emit = Callable[[Event], Awaitable[None]]
 Sink = Callable[[Event], Awaitable[None] | None]

@@ -62,6 +62,8 @@ class _Live:
                 self._begin(f"{event.name} {_brief(event.arguments)}")
             case events.Activity():
                 self._begin(event.text)
+            case events.ServerLoad():
+                self._activity = f"the server works: {event.running} requests run, {event.waiting} wait"
             case events.RunFinished():
                 return self.close()
             case _:

@@ -3,12 +3,14 @@ much the model may think."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass, field
 
 from coder import events
 from coder.agent.context import Transcript
 from coder.agent.limits import Limits
+from coder.agent.waiting import load_told
 from coder.errors import ContextOverflow
 from coder.events import Call, Emit, Spent
 from coder.model import messages
@@ -72,6 +74,8 @@ class Conversation:
         self._window = Window(limit, model.profile.max_tokens)
         self._cache = CacheMeter()
         self._partial = Partial()
+        self._begun = asyncio.Event()
+        """Whether the running answer has a first token."""
 
     def go_back(self, length: int) -> None:
         """Go on from the first `length` messages."""
@@ -141,15 +145,17 @@ class Conversation:
 
     async def _request(self, step: str) -> Reply:
         self._partial = Partial()
-        return await self._model.stream(
-            self.transcript.messages,
-            tools=self._toolbox.schemas(),
-            max_tokens=self._limits.completion_cap(self._model.profile.max_tokens),
-            thinking=self._levels.at(step),
-            known_tools=self._toolbox.knows,
-            on_delta=self._on_delta,
-            on_retry=self._on_retry,
-        )
+        self._begun = asyncio.Event()
+        async with load_told(self._model.endpoint, self._emit, self._begun):
+            return await self._model.stream(
+                self.transcript.messages,
+                tools=self._toolbox.schemas(),
+                max_tokens=self._limits.completion_cap(self._model.profile.max_tokens),
+                thinking=self._levels.at(step),
+                known_tools=self._toolbox.knows,
+                on_delta=self._on_delta,
+                on_retry=self._on_retry,
+            )
 
     async def _make_room(self) -> None:
         """Blank old results before the prompt is too long; the server counts where it can, since we only estimate."""
@@ -186,6 +192,7 @@ class Conversation:
 
     async def _on_delta(self, delta: Delta) -> None:
         self._partial.pieces.append(delta)
+        self._begun.set()
         if delta.kind == "text":
             await self._emit(events.TextDelta(text=delta.text))
         elif delta.kind == "thinking":

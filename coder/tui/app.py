@@ -62,7 +62,9 @@ class Window(Writing, Asking, Listing, Viewing, Reviewing):
     async def on_mount(self) -> None:
         for theme in themes():
             self.register_theme(theme)
-        self.theme = self.settings.theme if self.settings.theme in self.themes() else DEFAULT_THEME
+        self.theme = DEFAULT_THEME
+        if (wanted := self.settings.theme) and wanted != DEFAULT_THEME:
+            self.do_theme(wanted)
         self.begin_writing()
         self.begin_asking()
         self.composer.focus()
@@ -205,7 +207,7 @@ class Window(Writing, Asking, Listing, Viewing, Reviewing):
                     self.tell_for_good(f"{words.verdict(event)}: /findings goes through them", CARE)
             case _:
                 pass
-        if not isinstance(event, events.LOSSY):
+        if not isinstance(event, events.LOSSY) or isinstance(event, events.ServerLoad):
             self.draw_status()
 
     def opened(self, opened: Opened) -> None:

@@ -37,6 +37,8 @@ class Figures:
     added: int = 0
     removed: int = 0
     doing: str = ""
+    load: tuple[int, int] | None = None
+    """Requests that wait on the server and that run there, while ours has not begun."""
     running: bool = False
     began: float = 0.0
     ended: float = 0.0
@@ -53,7 +55,9 @@ class Figures:
                 self._prepared(event)
             case events.TurnStarted():
                 self.turns, self.doing = (event.turn, self.turns[1]), "reads"
-                self._first_piece, self._characters = 0.0, 0
+                self._first_piece, self._characters, self.load = 0.0, 0, None
+            case events.ServerLoad():
+                self.load = event.waiting, event.running
             case events.ThinkingDelta() | events.TextDelta():
                 self._stream(event)
             case events.AssistantMessage():
@@ -89,14 +93,14 @@ class Figures:
             self.weak = tuple(name for name, kept in event.guarantees.items() if not kept)
 
     def _stream(self, event: events.ThinkingDelta | events.TextDelta) -> None:
-        self.doing = "thinks" if isinstance(event, events.ThinkingDelta) else "writes"
+        self.doing, self.load = "thinks" if isinstance(event, events.ThinkingDelta) else "writes", None
         self._first_piece = self._first_piece or event.t
         self._characters += len(event.text)
         if (seconds := event.t - self._first_piece) > 1:
             self.rate, self.estimated = self._characters / CHARACTERS_PER_TOKEN / seconds, True
 
     def _answer(self, event: events.AssistantMessage) -> None:
-        spent = event.spent
+        spent, self.load = event.spent, None
         writing = event.seconds - event.first_token_seconds
         if spent.completion_tokens > 1 and writing > SHORTEST:
             self.rate, self.estimated = spent.completion_tokens / writing, False

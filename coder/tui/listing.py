@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from coder import sessions
-from coder.errors import UsageError
+from coder.errors import ConfigError, UsageError
+from coder.tui import own_theme
 from coder.tui.base import Base
 from coder.tui.keymap import commands, help_lines
 from coder.tui.pickers import Choice, Item, Question
-from coder.tui.theme import themes
+from coder.tui.theme import NAMES, themes
 from coder.workflows.port import Port
 
 MOST_SESSIONS = 200
@@ -46,16 +47,14 @@ class Listing(Base):
     def do_theme(self, argument: str = "") -> None:
         names = self.themes()
         if argument in names:
-            self.theme = argument
+            self.set_theme(argument)
         elif argument:
             self.tell(f"there is no theme {argument}: {', '.join(names)}")
         else:
             before = self.theme
             self._left = lambda: setattr(self, "theme", before)
             self.choose(
-                Choice(
-                    "Colours", [Item(name, name) for name in names], self._set_theme, typed=self._set_theme
-                )
+                Choice("Colours", [Item(name, name) for name in names], self.set_theme, typed=self.set_theme)
             )
 
     def do_rewind(self, argument: str = "") -> None:
@@ -147,8 +146,10 @@ class Listing(Base):
             self.do_resume()
 
     def themes(self) -> list[str]:
-        """The names of our themes."""
-        return [theme.name for theme in themes()]
+        """The names of our themes, and of the user's own."""
+        folder = self.settings.themes
+        own = own_theme.names(folder) if folder else []
+        return list(dict.fromkeys([*(theme.name for theme in themes()), *own]))
 
     def _run(self, id_: str) -> None:
         """An action that wants an argument is put into the composer instead."""
@@ -158,7 +159,17 @@ class Listing(Base):
         else:
             self.act(id_)
 
-    def _set_theme(self, name: str) -> None:
+    def set_theme(self, name: str) -> None:
+        """Put on a theme of ours or of the user's. One that is broken is told of, and changes nothing."""
+        folder = self.settings.themes
+        if name not in NAMES and folder is not None:
+            try:
+                own = own_theme.read(folder, name)
+            except ConfigError as error:
+                self.tell_for_good(f"{error}. {error.hint}".rstrip(". ") + ".")
+                return
+            self.transcript.own_styles[name] = own.base, own.styles
+            self.register_theme(own.theme)
         self.theme = name
 
     def _rewind(self, index: str) -> None:

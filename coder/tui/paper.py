@@ -45,8 +45,7 @@ class Paper(ScrollView, can_focus=True, inherit_bindings=False):
     class Moved(Message, namespace="transcript_view"):
         """What is seen, or `unseen`, has changed."""
 
-    def __init__(self, look: Look | None = None, styles: Mapping[str, str] | None = None) -> None:
-        """`styles` are the user's own, over those of the theme."""
+    def __init__(self, look: Look | None = None) -> None:
         super().__init__(id="transcript")
         self.unseen = 0
         self.following = True
@@ -63,7 +62,8 @@ class Paper(ScrollView, can_focus=True, inherit_bindings=False):
         """The other parts as they were left: where the user stood, and whether at the end."""
         self._stage = Stage(self.parts.main, look or Look())
         self._pen = Pen()
-        self._styles = dict(styles or {})
+        self.own_styles: dict[str, tuple[str, Mapping[str, str]]] = {}
+        """By the name of a user's theme: the theme of ours that it rests on, and the styles that differ."""
         self._palettes: dict[tuple[str, bool], Palette] = {}
         self._due: Timer | None = None
         self._filling: Timer | None = None
@@ -321,5 +321,6 @@ class Paper(ScrollView, can_focus=True, inherit_bindings=False):
         theme = self.app.current_theme
         key = theme.name, self.app.no_color
         if key not in self._palettes:
-            self._palettes[key] = palette(theme.name, dark=theme.dark, colour=not key[1], own=self._styles)
+            base, own = self.own_styles.get(theme.name, (theme.name, {}))
+            self._palettes[key] = palette(base, dark=theme.dark, colour=not key[1], own=own)
         return self._palettes[key]

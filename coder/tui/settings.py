@@ -14,5 +14,7 @@ class Settings:
     state: Path
     folder: Path
     theme: str = ""
+    themes: Path | None = None
+    """The folder of the user's own themes."""
     keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     mouse: bool = True

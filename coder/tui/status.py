@@ -66,6 +66,7 @@ def _wide(figures: Figures, mode: str, width: int, now: float) -> list[Field]:
         Field(0, mode, STRONG),
         _sandbox(figures, short=width < WIDE),
         Field(1, _step(figures)),
+        Field(3, _queue(figures), CARE),
         _context(figures),
         Field(4, timing[0]),
         Field(8, timing[1]),
@@ -101,6 +102,11 @@ def _sandbox(figures: Figures, *, short: bool = False) -> Field:
 def _step(figures: Figures) -> str:
     turn, most = figures.turns
     return "" if not turn else f"step {turn}/{most}" if most else f"step {turn}"
+
+
+def _queue(figures: Figures) -> str:
+    waiting, running = figures.load or (0, 0)
+    return f"queue {waiting}+{running}" if figures.load else ""
 
 
 def _context(figures: Figures) -> Field:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from textual import events as keys
 from textual.message import Message
@@ -37,8 +37,8 @@ class TranscriptView(Paper):
             super().__init__()
             self.text, self.what = text, what
 
-    def __init__(self, look: Look | None = None, styles: Mapping[str, str] | None = None) -> None:
-        super().__init__(look, styles)
+    def __init__(self, look: Look | None = None) -> None:
+        super().__init__(look)
         self._hits = Hits()
 
     def load(self, past: Iterable[Event]) -> None:

@@ -24,6 +24,13 @@ def folded(*told: events.Event) -> Figures:
     return figures
 
 
+def test_a_queue_on_the_server_is_shown_until_the_answer_begins() -> None:
+    waiting = folded(*PREPARED, events.ServerLoad(running=8, waiting=2))
+    assert "queue 2+8" in "".join(text for text, _ in status_row(waiting, "auto", 120, 0.0))
+    waiting.take(events.TextDelta(text="It"))
+    assert "queue" not in "".join(text for text, _ in status_row(waiting, "auto", 120, 0.0))
+
+
 def line(figures: Figures, width: int) -> str:
     return "".join(text for text, _ in status_row(figures, "auto", width, 60.0))
 
