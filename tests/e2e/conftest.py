@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import golden_run
 from tests.conftest import IMAGE
 from tests.scripted_server import ScriptedServer, Turn
 
@@ -113,6 +114,8 @@ def coder(repository: Path) -> Coder:
             check=False,
         )
         result = json.loads(done.stdout) if done.stdout.startswith("{") else {}
+        if result.get("journal"):
+            golden_run.check(Path(result["journal"]))
         return Finished(done.returncode, result, done.stderr)
 
     return run

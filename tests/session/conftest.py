@@ -19,6 +19,7 @@ from coder.journal import FILE, fold, load
 from coder.workflows.port import Mode
 from coder.workflows.request import Request
 from coder.workflows.session import Session
+from tests import golden_run
 from tests.scripted_server import Script, ScriptedServer, Turn
 
 E = TypeVar("E", bound=Event)
@@ -79,6 +80,7 @@ def repository(tmp_path: Path) -> Path:
 @pytest.fixture
 async def open_session(repository: Path, tmp_path: Path) -> AsyncIterator[Opener]:
     """Opens sessions; the same `name` again is the same session, resumed."""
+    all_opened: list[Open] = []
     async with AsyncExitStack() as stack:
 
         async def opened(
@@ -108,9 +110,12 @@ async def open_session(repository: Path, tmp_path: Path) -> AsyncIterator[Opener
             session.listen(made.seen.append)
             await session.open()
             stack.push_async_callback(session.close)
+            all_opened.append(made)
             return made
 
         yield opened
+    for made in {made.folder: made for made in all_opened}.values():
+        golden_run.check(made.folder / FILE, (*made.before, *made.seen))
 
 
 def remembered(folder: Path) -> Memory:
