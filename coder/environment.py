@@ -16,8 +16,9 @@ from sandbox.environments.recipe import Recipe
 from sandbox.environments.sources import Proposal, needs_docker, propose
 from sandbox.environments.store import Kept, Store, default_folder
 from sandbox.errors import ManifestProblem
+from sandbox.toolchain import Toolchain
 
-__all__ = ["Agreements", "Found", "Plan", "find", "image_of_project", "plans", "store"]
+__all__ = ["Agreements", "Found", "Plan", "Prepared", "find", "image_of_project", "plans", "store"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,16 @@ class Found:
     kept: Kept | None = None
     backend: str = ""
     plan: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What commands run with, where whoever starts the run has prepared it: the project is not asked then."""
+
+    toolchain: Toolchain
+    found: Found = Found()
+    store: Store | None = None
+    """Where `found.kept` is."""
 
 
 def store(environ: Mapping[str, str]) -> Store:

@@ -15,7 +15,7 @@ from sandbox.base import WORKDIR
 from sandbox.command import HOME
 from sandbox.interpreters import Mount, Unusable
 
-__all__ = ["Mount", "Toolchain", "detect"]
+__all__ = ["Mount", "Toolchain", "detect", "of_this_program"]
 
 _PROBE = (
     "import importlib.util, json, sys;"
@@ -191,3 +191,11 @@ def _with_others(toolchain: Toolchain, others: Sequence[toolchains.Found], repos
         env={name: value for other in others for name, value in other.env.items()},
         why=" ".join((toolchain.why, *(f"{phrase}." for phrase in phrases))),
     )
+
+
+def of_this_program(repository: Path, environ: Mapping[str, str], python: Path) -> Toolchain:
+    """The Python of this program, which has pytest, and the toolchains of the repository's other languages."""
+    repository = repository.resolve()
+    toolchain = replace(_Search(repository, environ, python).fallback(), fallback=False)
+    others = toolchains.find_all(repository, environ)
+    return _with_others(toolchain, others, repository) if others else toolchain

@@ -36,6 +36,8 @@ class TestCase:
     message: str = ""
     detail: str = ""
     """The traceback, at most 20,000 characters from its end."""
+    expected: bool = False
+    """Skipped, since it failed as it was expected to (xfail)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class _Raw:
     outcome: Outcome = "passed"
     message: str = ""
     detail: str = ""
+    expected: bool = False
 
     def named(self, naming: _Naming) -> TestCase:
         return TestCase(
@@ -124,6 +127,7 @@ class _Raw:
             self.seconds,
             self.message,
             self.detail,
+            self.expected and self.outcome == "skipped",
         )
 
 
@@ -161,6 +165,7 @@ class _Reader:
             self.cases.append(self._case)
         elif self._case is not None and tag in _TAGS:
             self._note(self._case, _TAGS[tag], given.get("message", ""))
+            self._case.expected = "xfail" in given.get("type", "")
             self._text = []
 
     def _note(self, case: _Raw, outcome: Outcome, message: str) -> None:

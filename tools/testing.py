@@ -101,10 +101,11 @@ async def run_pytest(
 async def run_command_tests(
     sandbox: Sandbox, command: str, *, timeout: float, on_output: Callable[[bytes], None] | None = None
 ) -> TestRun:
-    """Run any test command. Its exit status decides; where pytest runs beneath it, there is a report as well."""
+    """Run any test command. Its exit status decides; where pytest runs beneath it, or where the command itself writes
+    JUnit XML to $CODER_JUNIT, there is a report as well."""
     with _report_file(sandbox) as name:
         options = f"-p no:cacheprovider -o junit_family=xunit1 --junitxml='$PWD/{name}'"
-        script = f'export PYTEST_ADDOPTS="{options}"\n{command}'
+        script = f'export PYTEST_ADDOPTS="{options}" CODER_JUNIT="$PWD/{name}"\n{command}'
         result = await sandbox.run(script, timeout=timeout, on_output=on_output)
         found = _read(sandbox, name, ())
     agrees = isinstance(found, TestReport) and (result.exit == 0) == found.counts.ok

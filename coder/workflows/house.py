@@ -77,7 +77,13 @@ class House:
     async def place(self) -> Site:
         if self.site is None:
             repository, swept = await self.repository(), await self._sweep()
-            self.site = Site(repository, self._request.state, self.config, on_attempt=self._attempted)
+            self.site = Site(
+                repository,
+                self._request.state,
+                self.config,
+                on_attempt=self._attempted,
+                prepared=self._request.prepared,
+            )
             if swept.dead:
                 self.site.reap_beside()
         return self.site

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coder.config import Config
+from coder.environment import Prepared
 
 Approve = Callable[[str], Awaitable[bool]]
 """Shown a patch, says whether to apply it."""
@@ -32,3 +33,5 @@ class Request:
     patch: Path | None = None
     must_change: bool = True
     """Ending without a change is refused."""
+    prepared: Prepared | None = None
+    """What commands run with, where the caller has prepared it; else it is found."""

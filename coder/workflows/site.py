@@ -17,12 +17,13 @@ import msgspec
 
 from coder import environment, events
 from coder.config import PROJECT_FILE, Config
-from coder.environment import Found
+from coder.environment import Found, Prepared
 from coder.errors import NoSandbox, UsageError
 from coder.events import Emit
 from coder.sessions import OWNER
 from sandbox.base import Policy, Sandbox
 from sandbox.container import reap_containers
+from sandbox.environments.store import Store
 from sandbox.errors import SandboxError
 from sandbox.network import Attempt, Network
 from sandbox.nothing import Nothing
@@ -68,11 +69,14 @@ class Site:
         config: Config,
         *,
         on_attempt: Callable[[Attempt], None] | None = None,
+        prepared: Prepared | None = None,
     ) -> None:
-        """`on_attempt` is told what commands ask of the network, where the configuration allows any host."""
+        """`on_attempt` is told what commands ask of the network, where the configuration allows any host. What is
+        `prepared` is used; the project's environment is not looked for then."""
         self.repository = repository
         self.state = state
         self.config = config
+        self._prepared = prepared
         # the same for the model's sandbox and for clean ones: what it needs to fail, a test needs to pass
         self._network = Network(config.allow_hosts, on_attempt=on_attempt) if config.allow_hosts else None
         self._sandboxes: list[Sandbox] = []
@@ -234,6 +238,8 @@ class Site:
 
     def _surveyed(self, workspace: Workspace) -> _Copied:
         """What the project needs and what is there, found out before anything runs in the copy."""
+        if self._prepared is not None:
+            return _Copied(workspace, self._prepared.toolchain, self._prepared.found)
         found = environment.find(workspace.root, self.repository.root, self.config, os.environ)
         if found.kept is not None:
             return _Copied(workspace, found.kept.toolchain(), found)
@@ -268,6 +274,10 @@ class Site:
             self._opening = asyncio.create_task(self._open(await self.workspace()))
         return await asyncio.shield(self._opening)
 
+    def _store(self) -> Store:
+        own = self._prepared.store if self._prepared else None
+        return own or environment.store(os.environ)
+
     async def _open(self, workspace: Workspace) -> tuple[Sandbox, str]:
         from sandbox.choose import open_sandbox
 
@@ -282,7 +292,7 @@ class Site:
                 Policy(),
                 image=kept.image or None if kept else self.config.image or None,
                 toolchain=copied.toolchain,
-                environment=environment.store(os.environ).environment(kept) if kept else None,
+                environment=self._store().environment(kept) if kept else None,
                 runtime=self.config.runtime,
                 network=self._network,
             )
