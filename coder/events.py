@@ -218,7 +218,7 @@ class Retried(Event, frozen=True, tag=True):
 
 class RunFinished(Event, frozen=True, tag=True):
     """The end of every run. `status` is solved, unsolved, limit, model, sandbox, usage or interrupted, in a
-    session also answered or planned (no file was to change); `reason` a short fixed word, `sentence` the same for people. `thinking` is what was allowed at which step."""
+    session also answered or planned (no file was to change), in an evaluation unverified (judged elsewhere); `reason` a short fixed word, `sentence` the same for people. `thinking` is what was allowed at which step."""
 
     status: str
     reason: str

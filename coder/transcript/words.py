@@ -12,6 +12,7 @@ OUTCOME = {
     "solved": "Solved",
     "answered": "Answered",
     "planned": "Planned",
+    "unverified": "Done, to be judged elsewhere",
     "unsolved": "Not solved",
     "limit": "Stopped at a limit",
     "model": "The model server failed",

@@ -33,5 +33,7 @@ class Request:
     patch: Path | None = None
     must_change: bool = True
     """Ending without a change is refused."""
+    verify: bool = True
+    """Off: the change is handed over as it is, without gates, since it is judged elsewhere."""
     prepared: Prepared | None = None
     """What commands run with, where the caller has prepared it; else it is found."""

@@ -117,6 +117,8 @@ class Run:
             attended=self._attended,
         )
         ending = await fix.attempt(engineer)
+        if not request.verify:
+            return await self._unjudged(ending, site)
         if self._attended is not None and not await self._changed_since(site, self._attended.tree):
             return _without_change(ending)
         return await self._judged(ending, site, judge)
@@ -139,6 +141,22 @@ class Run:
         if failed is not None:
             return _unsolved(f"gate:{failed.name}", f"the change failed a gate: {failed.detail}")
         return await self._delivered(ending, site)
+
+    async def _unjudged(self, ending: Ending, site: Site) -> RunFinished:
+        """The change as it is, for somebody else to judge."""
+        workspace = await site.workspace()
+        tree = await asyncio.to_thread(workspace.snapshot)
+        self._patch = await asyncio.to_thread(workspace.patch, workspace.base, tree)
+        if not self._patch:
+            return _unsolved(_no_patch_reason(ending), _no_patch_sentence(ending))
+        keep(self._patch, self._request)
+        return RunFinished(
+            status="unverified",
+            reason=ending.reason,
+            sentence=ending.sentence or "the change is to be judged elsewhere",
+            exit=0,
+            summary=ending.summary,
+        )
 
     def _unverified(self, unusable: NoSandbox) -> RunFinished:
         """The ending where no command could run: the change is kept, never applied."""

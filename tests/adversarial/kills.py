@@ -41,6 +41,8 @@ FILES |= {"calc.py": "def add(a, b):\n    return a - b\n", "gone/old.py": "old =
 TESTS = "from calc import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n"
 CHANGE = "sed -i 's/VALUE = /VALUE = 1 + /' pkg/*.py; sed -i 's/a - b/a + b/' calc.py; rm -r gone; mkdir -p new/deep; echo 'x = 1' > new/deep/x.py"
 
+KEPT = {"journal.jsonl", "patch.diff", "evidence.json", "evidence.md"}
+"""What a run's folder may hold."""
 WHAT = ("program", "group", "child", "container", "engine", "applying")
 
 
@@ -320,11 +322,7 @@ def leftovers(campaign: Campaign) -> Iterator[str]:
         if any(f".{program}." in group.name for program in campaign.programs):
             yield f"a control group: {group}"
     for run in campaign.runs.iterdir():
-        yield from (
-            f"in a run's folder: {path}"
-            for path in run.iterdir()
-            if path.name not in ("journal.jsonl", "patch.diff")
-        )
+        yield from (f"in a run's folder: {path}" for path in run.iterdir() if path.name not in KEPT)
     yield from (f"a temporary file: {path}" for path in campaign.temporary.iterdir())
 
 

@@ -95,7 +95,9 @@ def test_no_planted_program_runs_on_the_host(
     trace = tmp_path / "trace"
     environment = {**os.environ, "PATH": f"{repository}/bin:/usr/local/bin:/usr/bin:/bin"}
     with scripted([LIST, planting(cage), EDIT, TEST, SUBMIT]) as server:
-        flags = [*sandbox, "--apply", "--branch", "repair", "--patch", str(tmp_path / "patch")]
+        # the gate that refuses what runs later is off: here the patch has to reach the repository
+        flags = [*sandbox, "--allow-runs-later"]
+        flags += ["--apply", "--branch", "repair", "--patch", str(tmp_path / "patch")]
         # not `python -m coder`: Python itself would take the repository's own coder.py for that
         words = [str(Path(sys.executable).with_name("coder")), *command(repository, server, *flags)[3:]]
         if tracer := strace():

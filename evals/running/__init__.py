@@ -1,0 +1,1 @@
+"""Running a model on many instances, resumable at each."""

@@ -1,0 +1,189 @@
+"""One attempt: a fresh place, the agent as `coder` runs it, and a verdict on whatever it left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coder import config, events
+from coder.config import Config
+from coder.errors import CoderError, UsageError
+from coder.events import Event, RunFinished
+from coder.workflows.request import Request
+from coder.workflows.run import execute
+from evals.environments import EnvironmentFailed, Place
+from evals.grading import grade
+from evals.instance import Instance
+from evals.result import Grade, Result, Seconds, Status
+
+GENERIC_TESTS = {"node": "node --test"}
+"""How the agent runs tests, by toolchain: an instance's own command would name the hidden ones."""
+_LIMITS = {"turns": Status.LIMIT_TURNS, "tokens": Status.LIMIT_TOKENS, "seconds": Status.LIMIT_SECONDS}
+_NO_MODEL = {"ContextOverflow": Status.CONTEXT_OVERFLOW}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What decides an attempt. `flags` are `coder run`'s own, by the names of its settings."""
+
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    workflow: str = "run"
+    """run, or fix: then a failing test is looked for first, and guided repair can work."""
+    tests_timeout: float = 1800.0
+    """Seconds for the tests of a grading."""
+    name: str = ""
+
+
+@dataclass(slots=True)
+class Watched:
+    """A sink: where an attempt's time went, and what went wrong with its tools."""
+
+    model: float = 0.0
+    tools: float = 0.0
+    failed_edits: int = 0
+    masked: int = 0
+    prepared: events.Prepared = field(default_factory=events.Prepared)
+    sandbox: str = ""
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case events.AssistantMessage():
+                self.model += event.seconds
+            case events.ToolFinished():
+                self.tools += event.seconds
+                self.failed_edits += not event.ok and event.name == "str_replace_editor"
+            case events.Masked():
+                self.masked += 1
+            case events.Prepared() if event.model:
+                self.prepared = event
+            case events.Prepared():
+                self.sandbox = event.sandbox
+            case _:
+                pass
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """Attempt `number` at an instance, in two stages: `work` needs the model, `verdict` does not."""
+
+    instance: Instance
+    number: int
+    place: Place
+    folder: Path
+    """Where journal and patch go."""
+    settings: Settings
+    endpoint: str = ""
+    setup: float = 0.0
+    on_tokens: Callable[[int], None] = lambda tokens: None
+    """Told how many tokens an answer had."""
+    started: float = field(default_factory=time.time)
+    _watched: Watched = field(default_factory=Watched)
+    _finished: RunFinished | None = None
+
+    async def work(self) -> None:
+        """Let the agent work until it ends, however that is. Raises UsageError for settings that cannot be."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        place, settings = self.place, self.settings
+        toolchain = self.instance.recipe.toolchain if self.instance.recipe else "python"
+        flags = {
+            "sandbox": place.kind,
+            "image": place.image or None,
+            "test": GENERIC_TESTS.get(toolchain),
+            **({"base_url": self.endpoint} if self.endpoint else {}),
+            **settings.flags,
+        }
+        request = Request(
+            task=self.instance.statement,
+            workflow=settings.workflow,
+            directory=place.tree,
+            config=_config(flags),
+            session=self.folder,
+            state=place.scratch / "run",
+            run=f"{self.instance.id}-{self.number}",
+            verify=False,
+            prepared=place.prepared,
+        )
+        finished = await execute(request, self._watched, self._count)
+        if finished.status == "usage":
+            raise UsageError(finished.sentence)
+        self._finished = finished
+
+    def _count(self, event: Event) -> None:
+        if isinstance(event, events.AssistantMessage):
+            self.on_tokens(event.spent.completion_tokens)
+
+    async def verdict(self) -> Result:
+        """Grade the change that there is, whatever the ending."""
+        assert self._finished is not None
+        if self._finished.status == "sandbox":
+            graded = Grade(status=Status.ENVIRONMENT_ERROR, detail=self._finished.sentence)
+        else:
+            graded = await self._graded(self._finished.patch)
+        return self._result(self._finished, graded)
+
+    async def _graded(self, patch: str) -> Grade:
+        try:
+            return await grade(self.instance, patch, self.place, timeout=self.settings.tests_timeout)
+        except EnvironmentFailed:
+            try:  # once more: a machine that was full or slow just then says nothing about the change
+                return await grade(self.instance, patch, self.place, timeout=self.settings.tests_timeout)
+            except CoderError as error:
+                return Grade(status=Status.ENVIRONMENT_ERROR, detail=str(error))
+
+    def _result(self, finished: RunFinished, graded: Grade) -> Result:
+        watched = self._watched
+        status = _status(finished, graded)
+        seconds = Seconds(
+            total=round(time.time() - self.started, 3),
+            setup=round(self.setup + graded.setup_seconds, 3),
+            model=round(watched.model, 3),
+            tools=round(watched.tools, 3),
+            tests=graded.seconds,
+        )
+        return Result(
+            instance=self.instance.id,
+            attempt=self.number,
+            status=status,
+            reason=finished.reason,
+            detail=graded.detail if status is graded.status else finished.sentence,
+            patch=finished.patch,
+            grade=graded,
+            spent=finished.spent,
+            seconds=seconds,
+            started=self.started,
+            failed_edits=watched.failed_edits,
+            masked=watched.masked,
+            model=watched.prepared.model,
+            server=watched.prepared.server,
+            strategy=watched.prepared.strategy,
+            sandbox=watched.sandbox,
+            endpoint=self.endpoint,
+        )
+
+
+def _status(finished: RunFinished, graded: Grade) -> Status:
+    """How it counts: a change that passes is resolved, however the run ended."""
+    if graded.status in (Status.RESOLVED, Status.ENVIRONMENT_ERROR):
+        return graded.status
+    match finished.status:
+        case "limit":
+            return _LIMITS.get(finished.reason, Status.LIMIT_SECONDS)
+        case "model":
+            return _NO_MODEL.get(finished.reason, Status.SERVER_ERROR)
+        case "sandbox":
+            return Status.ENVIRONMENT_ERROR
+    return graded.status
+
+
+def _config(flags: Mapping[str, Any]) -> Config:
+    return config.load(project=None, flags={**dict.fromkeys(config.SETTINGS), **flags}, environ=os.environ)
+
+
+def broken_off(instance: str, number: int, status: Status, detail: str) -> Result:
+    """An attempt that could not be made at all."""
+    return Result(instance=instance, attempt=number, status=status, detail=detail, started=time.time())

@@ -1,0 +1,135 @@
+"""Many attempts side by side. Each result is on the disk before it counts; what is there is not done again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from coder.errors import CoderError, UsageError
+from evals import predictions
+from evals.environments import Environments
+from evals.folder import RunFolder
+from evals.instance import Instance
+from evals.result import Result, Status
+from evals.running.attempt import Attempt, Settings, broken_off
+from evals.running.workers import Workers
+
+Report = Callable[[Result, int, int], None]
+"""Told of each result: how many are done, of how many."""
+
+
+@dataclass(slots=True)
+class Endpoints:
+    """Servers of the same model; the one with the least of our requests is next."""
+
+    urls: Sequence[str] = ()
+    _busy: Counter[str] = field(default_factory=Counter)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[str]:
+        if not self.urls:
+            yield ""
+            return
+        url = min(self.urls, key=lambda each: self._busy[each])
+        self._busy[url] += 1
+        try:
+            yield url
+        finally:
+            self._busy[url] -= 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Runner:
+    """Makes every attempt at `instances` that has no result yet, or one whose status is in `rerun`."""
+
+    folder: RunFolder
+    instances: Sequence[Instance]
+    attempts: int
+    settings: Settings
+    environments: Environments
+    workers: Workers
+    endpoints: Endpoints
+    graders: int = 2
+    rerun: Collection[Status] = ()
+    report: Report = lambda result, done, total: None
+    _results: dict[tuple[str, int], Result] = field(default_factory=dict)
+    _failed: UsageError | None = None
+
+    async def all(self) -> list[Result]:
+        """Every result, in the order of the instances. Raises UsageError when no attempt can be made with these settings."""
+        todo = self._todo()
+        grading = asyncio.Semaphore(self.graders)
+        order = [(each, number) for number in range(1, self.attempts + 1) for each in self.instances]
+        waiting = [(each, number) for each, number in order if (each.id, number) in todo]
+        async with asyncio.TaskGroup() as group:
+            for instance, number in waiting:
+                group.create_task(self._one(instance, number, grading))
+        if self._failed is not None:
+            raise self._failed
+        self._predict()
+        return [
+            self._results[each.id, number]
+            for each in self.instances
+            for number in range(1, self.attempts + 1)
+        ]
+
+    def _todo(self) -> set[tuple[str, int]]:
+        todo = set()
+        for instance in self.instances:
+            for number in range(1, self.attempts + 1):
+                found = self.folder.result(instance.id, number)
+                if found is None or found.status.infrastructure or found.status in self.rerun:
+                    todo.add((instance.id, number))
+                else:
+                    self._results[instance.id, number] = found
+        return todo
+
+    async def _one(self, instance: Instance, number: int, grading: asyncio.Semaphore) -> None:
+        try:
+            result = await self._attempted(instance, number, grading)
+        except UsageError as error:
+            self._failed = self._failed or error
+            return
+        except CoderError as error:
+            result = broken_off(instance.id, number, Status.ENVIRONMENT_ERROR, str(error))
+        if result is None:
+            return
+        self.folder.keep(result)
+        self._results[instance.id, number] = result
+        self._predict()
+        self.report(result, len(self._results), len(self.instances) * self.attempts)
+
+    async def _attempted(self, instance: Instance, number: int, grading: asyncio.Semaphore) -> Result | None:
+        """The model works within a worker's slot; grading has slots of its own, so that both overlap."""
+        await self.workers.acquire()
+        held = True
+        try:
+            if self._failed is not None:
+                return None
+            began = time.monotonic()
+            async with self.environments.place(instance) as place:
+                attempt = Attempt(
+                    instance=instance,
+                    number=number,
+                    place=place,
+                    folder=self.folder.place(instance.id, number),
+                    settings=self.settings,
+                    setup=time.monotonic() - began,
+                    on_tokens=self.workers.note,
+                )
+                async with self.endpoints.one() as attempt.endpoint:
+                    await attempt.work()
+                self.workers.release()
+                held = False
+                async with grading:
+                    return await attempt.verdict()
+        finally:
+            if held:
+                self.workers.release()
+
+    def _predict(self) -> None:
+        predictions.write(self.folder, self._results.values(), self.settings.name)
