@@ -54,7 +54,11 @@ def write(folder: RunFolder, results: Iterable[Result], name: str) -> list[Path]
     lines: dict[int, list[str]] = {}
     for result in results:
         if not result.status.infrastructure:
-            row = {"instance_id": result.instance, "model_name_or_path": name, "model_patch": result.patch}
+            row = {
+                "instance_id": result.instance,
+                "model_name_or_path": name or result.model,
+                "model_patch": result.patch,
+            }
             lines.setdefault(result.attempt, []).append(json.dumps(row, ensure_ascii=False))
     written = []
     for attempt, rows in sorted(lines.items()):

@@ -89,6 +89,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     attempt: int
     """Counts from 1."""
+    repo: str = ""
+    difficulty: str = ""
     status: Status
     reason: str = ""
     """How the agent's run ended, as its RunFinished says: submitted, turns, ModelUnavailable, …"""

@@ -21,22 +21,26 @@ _FOLDED = {"thought", "tool", "tests", "plan"}
 def as_page(model: TranscriptModel, title: str) -> str:
     """The page. Everything in it is text: whatever a model or a program said, nothing of it becomes markup."""
     style = files("coder.transcript").joinpath("page.css").read_text(encoding="utf-8")
-    allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{allowed}'; img-src data:; base-uri 'none'; form-action 'none'"
-    name = escape(first_line(title))
     before = ""
     parts = []
     for block in model.blocks:
         parts.append(_section(block, standing_apart=apart(before, block.kind)))
         before = block.kind
+    return document(title, style, "".join(parts))
+
+
+def document(title: str, style: str, body: str) -> str:
+    """A page around `body`, which is markup already. It may load nothing and run nothing."""
+    allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{allowed}'; img-src data:; base-uri 'none'; form-action 'none'"
+    name = escape(first_line(title))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
         f"<title>{name}</title>\n<style>{style}</style>\n</head>\n<body>\n<header><h1>{name}</h1></header>\n<main>\n"
-        + "".join(parts)
-        + "</main>\n<footer>Written by coder. This page loads nothing.</footer>\n</body>\n</html>\n"
+        f"{body}</main>\n<footer>Written by coder. This page loads nothing.</footer>\n</body>\n</html>\n"
     )
 
 

@@ -81,7 +81,7 @@ async def _all(
         seconds = Seconds(total=time.time() - began, setup=graded.setup_seconds, tests=graded.seconds)
         folder.keep(
             Result(
-                instance=instance.id, attempt=1, status=graded.status, detail=graded.detail, patch=prediction.patch,
+                instance=instance.id, attempt=1, repo=instance.repo, difficulty=instance.difficulty, status=graded.status, detail=graded.detail, patch=prediction.patch,
                 grade=graded, seconds=seconds, started=began, model=name, sandbox=kind,
             )
         )  # fmt: skip

@@ -31,6 +31,10 @@ FIXED = {"TZ": "UTC", "PYTHONHASHSEED": "0", "LANG": "C.UTF-8", "PYTHONDONTWRITE
 """What would make one run of the tests different from the next."""
 
 
+LEAST_FREE_MB = 1000
+"""Below that no attempt is begun."""
+
+
 def default_cache() -> Path:
     """`$XDG_CACHE_HOME/coder/evals`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coder" / "evals"
@@ -107,6 +111,11 @@ class Environments:
         scratch = self.cache / "places"
         try:
             scratch.mkdir(parents=True, exist_ok=True)
+            if (free := free_mb(scratch)) < LEAST_FREE_MB:
+                raise EnvironmentFailed(
+                    f"only {free} MB are free at {scratch}",
+                    hint="Make room, then run the same command again.",
+                )
             folder = Path(tempfile.mkdtemp(dir=scratch, prefix=f"{os.getpid()}-"))
         except OSError as error:
             raise EnvironmentFailed(f"{scratch} cannot be written: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import time
@@ -24,6 +25,7 @@ from evals.result import Grade, Result, Seconds, Status
 GENERIC_TESTS = {"node": "node --test"}
 """How the agent runs tests, by toolchain: an instance's own command would name the hidden ones."""
 _LIMITS = {"turns": Status.LIMIT_TURNS, "tokens": Status.LIMIT_TOKENS, "seconds": Status.LIMIT_SECONDS}
+"""An agent that was stuck is no limit of the user's: its change counts as it is."""
 _NO_MODEL = {"ContextOverflow": Status.CONTEXT_OVERFLOW}
 
 
@@ -109,6 +111,8 @@ class Attempt:
             prepared=place.prepared,
         )
         finished = await execute(request, self._watched, self._count)
+        if finished.status == "interrupted":
+            raise asyncio.CancelledError
         if finished.status == "usage":
             raise UsageError(finished.sentence)
         self._finished = finished
@@ -148,6 +152,8 @@ class Attempt:
         return Result(
             instance=self.instance.id,
             attempt=self.number,
+            repo=self.instance.repo,
+            difficulty=self.instance.difficulty,
             status=status,
             reason=finished.reason,
             detail=graded.detail if status is graded.status else finished.sentence,
@@ -172,7 +178,7 @@ def _status(finished: RunFinished, graded: Grade) -> Status:
         return graded.status
     match finished.status:
         case "limit":
-            return _LIMITS.get(finished.reason, Status.LIMIT_SECONDS)
+            return _LIMITS.get(finished.reason, graded.status)
         case "model":
             return _NO_MODEL.get(finished.reason, Status.SERVER_ERROR)
         case "sandbox":

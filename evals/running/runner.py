@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from coder.errors import CoderError, UsageError
+from coder.errors import CoderError, ModelUnavailable, UsageError
 from evals import predictions
 from evals.environments import Environments
 from evals.folder import RunFolder
@@ -18,6 +18,8 @@ from evals.result import Result, Status
 from evals.running.attempt import Attempt, Settings, broken_off
 from evals.running.workers import Workers
 
+PATIENCE = 3
+"""With so many attempts in a row more than there are workers that the server failed, no further one is begun."""
 Report = Callable[[Result, int, int], None]
 """Told of each result: how many are done, of how many."""
 
@@ -57,10 +59,13 @@ class Runner:
     rerun: Collection[Status] = ()
     report: Report = lambda result, done, total: None
     _results: dict[tuple[str, int], Result] = field(default_factory=dict)
-    _failed: UsageError | None = None
+    _failed: CoderError | None = None
+    _server_errors: int = 0
+    """In a row."""
 
     async def all(self) -> list[Result]:
-        """Every result, in the order of the instances. Raises UsageError when no attempt can be made with these settings."""
+        """Every result, in the order of the instances. Raises UsageError when no attempt can be made with these
+        settings, ModelUnavailable when the server is gone."""
         todo = self._todo()
         grading = asyncio.Semaphore(self.graders)
         order = [(each, number) for number in range(1, self.attempts + 1) for each in self.instances]
@@ -99,6 +104,12 @@ class Runner:
         if result is None:
             return
         self.folder.keep(result)
+        self._server_errors = self._server_errors + 1 if result.status is Status.SERVER_ERROR else 0
+        if self._server_errors >= PATIENCE + self.workers.count:
+            self._failed = self._failed or ModelUnavailable(
+                result.detail,
+                hint="What is done is kept: once the server is back, run the same command again.",
+            )
         self._results[instance.id, number] = result
         self._predict()
         self.report(result, len(self._results), len(self.instances) * self.attempts)

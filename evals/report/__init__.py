@@ -1,0 +1,1 @@
+"""What runs came to: numbers with their uncertainty, and pages for people."""

@@ -1,0 +1,29 @@
+import pytest
+
+from paging import page_of, pages
+
+
+def test_full_pages():
+    assert pages([1, 2, 3, 4], 2) == [[1, 2], [3, 4]]
+
+
+def test_last_page_may_be_short():
+    assert pages([1, 2, 3], 2) == [[1, 2], [3]]
+
+
+def test_size_is_checked():
+    with pytest.raises(ValueError):
+        pages([1], 0)
+
+
+def test_nothing_has_no_page():
+    assert pages([], 3) == []
+
+
+def test_one_short_page():
+    assert pages([1], 3) == [[1]]
+
+
+def test_page_of_reaches_the_last():
+    assert page_of([1, 2, 3], 2, 2) == [3]
+    assert page_of([1, 2, 3], 2, 3) == []
