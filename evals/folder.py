@@ -2,6 +2,7 @@
 
 DIR/run.json                                  `Run`
 DIR/instances/ID/ATTEMPT/result.json          `Result`: written last, so its presence says that the attempt is done
+DIR/instances/ID/ATTEMPT/worked.json          `Worked`: the agent is done, a grading may not be
 DIR/instances/ID/ATTEMPT/journal.jsonl        the run's events
 DIR/instances/ID/ATTEMPT/patch.diff           the model's patch
 DIR/instances/ID/ATTEMPT/tests.txt            what the grading printed, cut to a size for reading
@@ -19,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from coder.errors import UsageError
-from evals.result import Result, Run
+from evals.result import Result, Run, Worked
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
@@ -80,3 +81,16 @@ class RunFolder:
     def keep(self, result: Result) -> None:
         path = self.place(result.instance, result.attempt) / "result.json"
         write_whole(path, msgspec.json.format(msgspec.json.encode(result)))
+
+    def keep_work(self, worked: Worked) -> None:
+        path = self.place(worked.result.instance, worked.result.attempt) / "worked.json"
+        write_whole(path, msgspec.json.encode(worked))
+
+    def work(self, instance: str, attempt: int) -> Worked | None:
+        """What an agent left to be graded, if that says something about the model."""
+        try:
+            data = (self.place(instance, attempt) / "worked.json").read_bytes()
+            worked = msgspec.json.decode(data, type=Worked)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+        return None if worked.infrastructure else worked

@@ -114,6 +114,18 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The server's address that was used, where a run has several."""
 
 
+class Worked(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt that is not graded yet, as `worked.json` holds it: a model's work is not done again for a grading that
+    was cut off. `ending` is the status of the agent's run; `result` has no verdict yet."""
+
+    ending: str
+    result: Result
+
+    @property
+    def infrastructure(self) -> bool:
+        return self.ending in ("model", "sandbox")
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What was run, as `run.json` in the run's folder holds it. What a later start may not change without a word."""
 

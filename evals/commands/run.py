@@ -12,7 +12,7 @@ import click
 from evals.choosing import choosing
 from evals.result import Status
 
-_AGENT = ("model", "profile", "thinking", "routine", "strategy", "max_turns", "max_tokens", "timeout")
+_AGENT = ("model", "profile", "thinking", "routine", "strategy", "test", "max_turns", "max_tokens", "timeout")
 """Flags that `coder run` has too; they decide what an attempt does."""
 
 
@@ -35,6 +35,7 @@ def _workers(context: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option("--routine", help="The same, for steps after which nothing failed.")
 @click.option("--strategy", type=click.Choice(["auto", "agent", "repair"]), default="auto", show_default=True, help="How to work; auto lets the profile decide.")  # fmt: skip
 @click.option("--workflow", type=click.Choice(["fix", "run"]), help="fix expects a failing test to be there already; for the suites that ship, else run.")  # fmt: skip
+@click.option("--test", metavar="CMD", help="How the agent runs tests; pytest, or node --test, otherwise. Never the hidden ones.")  # fmt: skip
 @click.option("--max-turns", type=click.IntRange(1), metavar="N", help="Cap on model requests, an attempt.")
 @click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Cap on tokens, an attempt.")
 @click.option("--timeout", type=click.FloatRange(1.0), metavar="SECONDS", help="Cap on an attempt's wall time.")  # fmt: skip

@@ -127,9 +127,11 @@ class Environments:
     async def _made(self, instance: Instance, recipe: Recipe, folder: Path) -> Place:
         tree, store = folder / "tree", Store(self.cache / "environments")
         try:
-            async with self._making.setdefault(f"{recipe.source.name} {recipe.pins}", asyncio.Lock()):
+            once = self._making.setdefault(f"{recipe.source.name} {recipe.pins}", asyncio.Lock())
+            async with once:
                 await fetch(recipe.source, self.cache, store, self._say)
-                await asyncio.to_thread(make_tree, recipe.source, tree, self.cache)
+            await asyncio.to_thread(make_tree, recipe.source, tree, self.cache)
+            async with once:
                 prepared = await self._prepared(instance, recipe, tree, store)
         except (OSError, SandboxError) as error:
             raise EnvironmentFailed(f"{instance.id}: {error}") from error

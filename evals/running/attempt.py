@@ -11,16 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from coder import config, events
 from coder.config import Config
 from coder.errors import CoderError, UsageError
-from coder.events import Event, RunFinished
+from coder.events import Event
 from coder.workflows.request import Request
 from coder.workflows.run import execute
 from evals.environments import EnvironmentFailed, Place
 from evals.grading import grade
 from evals.instance import Instance
-from evals.result import Grade, Result, Seconds, Status
+from evals.result import Grade, Result, Seconds, Status, Worked
 
 GENERIC_TESTS = {"node": "node --test"}
 """How the agent runs tests, by toolchain: an instance's own command would name the hidden ones."""
@@ -83,13 +85,44 @@ class Attempt:
     setup: float = 0.0
     on_tokens: Callable[[int], None] = lambda tokens: None
     """Told how many tokens an answer had."""
-    started: float = field(default_factory=time.time)
-    _watched: Watched = field(default_factory=Watched)
-    _finished: RunFinished | None = None
 
-    async def work(self) -> None:
+    async def work(self) -> Worked:
         """Let the agent work until it ends, however that is. Raises UsageError for settings that cannot be."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        started, watched = time.time(), Watched()
+        finished = await execute(self._request(), watched, self._count)
+        if finished.status == "interrupted":
+            raise asyncio.CancelledError
+        if finished.status == "usage":
+            raise UsageError(finished.sentence)
+        result = Result(
+            instance=self.instance.id,
+            attempt=self.number,
+            repo=self.instance.repo,
+            difficulty=self.instance.difficulty,
+            status=Status.UNRESOLVED,
+            reason=finished.reason,
+            detail=finished.sentence,
+            patch=finished.patch,
+            spent=finished.spent,
+            seconds=Seconds(
+                total=round(time.time() - started + self.setup, 3),
+                setup=round(self.setup, 3),
+                model=round(watched.model, 3),
+                tools=round(watched.tools, 3),
+            ),
+            started=started,
+            failed_edits=watched.failed_edits,
+            masked=watched.masked,
+            model=watched.prepared.model,
+            server=watched.prepared.server,
+            strategy=watched.prepared.strategy,
+            sandbox=watched.sandbox,
+            endpoint=self.endpoint,
+        )
+        return Worked(ending=finished.status, result=result)
+
+    def _request(self) -> Request:
         place, settings = self.place, self.settings
         toolchain = self.instance.recipe.toolchain if self.instance.recipe else "python"
         flags = {
@@ -99,7 +132,7 @@ class Attempt:
             **({"base_url": self.endpoint} if self.endpoint else {}),
             **settings.flags,
         }
-        request = Request(
+        return Request(
             task=self.instance.statement,
             workflow=settings.workflow,
             directory=place.tree,
@@ -110,25 +143,28 @@ class Attempt:
             verify=False,
             prepared=place.prepared,
         )
-        finished = await execute(request, self._watched, self._count)
-        if finished.status == "interrupted":
-            raise asyncio.CancelledError
-        if finished.status == "usage":
-            raise UsageError(finished.sentence)
-        self._finished = finished
 
     def _count(self, event: Event) -> None:
         if isinstance(event, events.AssistantMessage):
             self.on_tokens(event.spent.completion_tokens)
 
-    async def verdict(self) -> Result:
+    async def verdict(self, worked: Worked) -> Result:
         """Grade the change that there is, whatever the ending."""
-        assert self._finished is not None
-        if self._finished.status == "sandbox":
-            graded = Grade(status=Status.ENVIRONMENT_ERROR, detail=self._finished.sentence)
+        began = time.monotonic()
+        draft = worked.result
+        if worked.ending == "sandbox":
+            graded = Grade(status=Status.ENVIRONMENT_ERROR, detail=draft.detail)
         else:
-            graded = await self._graded(self._finished.patch)
-        return self._result(self._finished, graded)
+            graded = await self._graded(draft.patch)
+        status = _status(worked, graded)
+        seconds = msgspec.structs.replace(
+            draft.seconds,
+            total=round(draft.seconds.total + time.monotonic() - began, 3),
+            setup=round(draft.seconds.setup + graded.setup_seconds, 3),
+            tests=graded.seconds,
+        )
+        detail = graded.detail if status is graded.status else draft.detail
+        return msgspec.structs.replace(draft, status=status, detail=detail, grade=graded, seconds=seconds)
 
     async def _graded(self, patch: str) -> Grade:
         try:
@@ -139,50 +175,16 @@ class Attempt:
             except CoderError as error:
                 return Grade(status=Status.ENVIRONMENT_ERROR, detail=str(error))
 
-    def _result(self, finished: RunFinished, graded: Grade) -> Result:
-        watched = self._watched
-        status = _status(finished, graded)
-        seconds = Seconds(
-            total=round(time.time() - self.started, 3),
-            setup=round(self.setup + graded.setup_seconds, 3),
-            model=round(watched.model, 3),
-            tools=round(watched.tools, 3),
-            tests=graded.seconds,
-        )
-        return Result(
-            instance=self.instance.id,
-            attempt=self.number,
-            repo=self.instance.repo,
-            difficulty=self.instance.difficulty,
-            status=status,
-            reason=finished.reason,
-            detail=graded.detail if status is graded.status else finished.sentence,
-            patch=finished.patch,
-            grade=graded,
-            spent=finished.spent,
-            seconds=seconds,
-            started=self.started,
-            failed_edits=watched.failed_edits,
-            masked=watched.masked,
-            model=watched.prepared.model,
-            server=watched.prepared.server,
-            strategy=watched.prepared.strategy,
-            sandbox=watched.sandbox,
-            endpoint=self.endpoint,
-        )
 
-
-def _status(finished: RunFinished, graded: Grade) -> Status:
+def _status(worked: Worked, graded: Grade) -> Status:
     """How it counts: a change that passes is resolved, however the run ended."""
     if graded.status in (Status.RESOLVED, Status.ENVIRONMENT_ERROR):
         return graded.status
-    match finished.status:
+    match worked.ending:
         case "limit":
-            return _LIMITS.get(finished.reason, graded.status)
+            return _LIMITS.get(worked.result.reason, graded.status)
         case "model":
-            return _NO_MODEL.get(finished.reason, Status.SERVER_ERROR)
-        case "sandbox":
-            return Status.ENVIRONMENT_ERROR
+            return _NO_MODEL.get(worked.result.reason, Status.SERVER_ERROR)
     return graded.status
 
 

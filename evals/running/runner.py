@@ -6,15 +6,16 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from coder.errors import CoderError, ModelUnavailable, UsageError
 from evals import predictions
 from evals.environments import Environments
 from evals.folder import RunFolder
 from evals.instance import Instance
-from evals.result import Result, Status
+from evals.result import Result, Status, Worked
 from evals.running.attempt import Attempt, Settings, broken_off
 from evals.running.workers import Workers
 
@@ -44,7 +45,7 @@ class Endpoints:
             self._busy[url] -= 1
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Runner:
     """Makes every attempt at `instances` that has no result yet, or one whose status is in `rerun`."""
 
@@ -59,6 +60,8 @@ class Runner:
     rerun: Collection[Status] = ()
     report: Report = lambda result, done, total: None
     _results: dict[tuple[str, int], Result] = field(default_factory=dict)
+    _anew: set[tuple[str, int]] = field(default_factory=set)
+    """What the agent has to do again, though it left something."""
     _failed: CoderError | None = None
     _server_errors: int = 0
     """In a row."""
@@ -82,6 +85,11 @@ class Runner:
             for number in range(1, self.attempts + 1)
         ]
 
+    @cached_property
+    def _backlog(self) -> asyncio.Semaphore:
+        """Holds back workers when more wait for a grading: each keeps a tree on the disk."""
+        return asyncio.Semaphore(2 * self.graders)
+
     def _todo(self) -> set[tuple[str, int]]:
         todo = set()
         for instance in self.instances:
@@ -89,6 +97,8 @@ class Runner:
                 found = self.folder.result(instance.id, number)
                 if found is None or found.status.infrastructure or found.status in self.rerun:
                     todo.add((instance.id, number))
+                    if found is not None and found.status in self.rerun:
+                        self._anew.add((instance.id, number))
                 else:
                     self._results[instance.id, number] = found
         return todo
@@ -116,9 +126,8 @@ class Runner:
 
     async def _attempted(self, instance: Instance, number: int, grading: asyncio.Semaphore) -> Result | None:
         """The model works within a worker's slot; grading has slots of its own, so that both overlap."""
-        await self.workers.acquire()
-        held = True
-        try:
+        async with AsyncExitStack() as slot:
+            await slot.enter_async_context(self.workers)
             if self._failed is not None:
                 return None
             began = time.monotonic()
@@ -132,15 +141,21 @@ class Runner:
                     setup=time.monotonic() - began,
                     on_tokens=self.workers.note,
                 )
-                async with self.endpoints.one() as attempt.endpoint:
-                    await attempt.work()
-                self.workers.release()
-                held = False
-                async with grading:
-                    return await attempt.verdict()
-        finally:
-            if held:
-                self.workers.release()
+                worked = await self._worked(attempt)
+                async with self._backlog:
+                    await slot.aclose()
+                    async with grading:
+                        return await attempt.verdict(worked)
+
+    async def _worked(self, attempt: Attempt) -> Worked:
+        """What the agent left, now or when this was cut off before its grading."""
+        instance, number = attempt.instance.id, attempt.number
+        if (instance, number) not in self._anew and (kept := self.folder.work(instance, number)) is not None:
+            return kept
+        async with self.endpoints.one() as attempt.endpoint:
+            worked = await attempt.work()
+        self.folder.keep_work(worked)
+        return worked
 
     def _predict(self) -> None:
         predictions.write(self.folder, self._results.values(), self.settings.name)

@@ -34,10 +34,10 @@ class Workers:
         self._since = time.monotonic()
         self._before = 0.0
 
-    async def acquire(self) -> None:
+    async def __aenter__(self) -> None:
         await self._free.acquire()
 
-    def release(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._free.release()
 
     def note(self, tokens: int) -> None:
