@@ -17,6 +17,10 @@ def rates(found: Mapping[str, Rate]) -> str:
     scale = WIDTH - LABEL - 90
     height = ROW * len(found) + 24
     drawn = []
+    for tick in (0, 25, 50, 75, 100):
+        x = LABEL + scale * tick / 100
+        drawn.append(f'<line x1="{x:.1f}" y1="0" x2="{x:.1f}" y2="{height - 18}" class="grid"/>')
+        drawn.append(f'<text x="{x:.1f}" y="{height - 4}" class="label middle">{tick} %</text>')
     for number, (name, rate) in enumerate(found.items()):
         y = ROW * number + ROW // 2
         share = rate.resolved / rate.of if rate.of else 0.0
@@ -27,10 +31,6 @@ def rates(found: Mapping[str, Rate]) -> str:
             f'<circle cx="{dot:.1f}" cy="{y}" r="5" class="dot"/>'
             f'<text x="{WIDTH - 82}" y="{y + 4}" class="label">{rate.resolved}/{rate.of} {100 * share:.0f} %</text>'
         )
-    for tick in (0, 25, 50, 75, 100):
-        x = LABEL + scale * tick / 100
-        drawn.append(f'<line x1="{x:.1f}" y1="0" x2="{x:.1f}" y2="{height - 18}" class="grid"/>')
-        drawn.append(f'<text x="{x:.1f}" y="{height - 4}" class="label middle">{tick} %</text>')
     return _svg(height, "Rates with their 95 % intervals", drawn)
 
 

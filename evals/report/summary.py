@@ -146,7 +146,7 @@ def _rate(results: Sequence[Result], missing: int = 0) -> Rate:
     """What is missing is not resolved."""
     resolved, of = sum(map(_resolved, results)), len(results) + missing
     low, high = wilson(resolved, of)
-    return Rate(resolved=resolved, of=of, low=round(low, 4), high=round(high, 4))
+    return Rate(resolved=resolved, of=of, low=round(low, 6), high=round(high, 6))
 
 
 def _rates(results: Sequence[Result], field: str) -> dict[str, Rate]:

@@ -53,7 +53,7 @@ def as_markdown(found: Summary) -> str:
 
 
 def _markdown(found: Summary) -> Iterator[str]:
-    yield f"# {found.name or found.folder} on {found.data}"
+    yield f"# {_cell(found.name or found.folder)} on {_cell(found.data)}"
     yield ""
     yield f"Resolved **{percent(found.rate)}**."
     if found.attempts > 1:

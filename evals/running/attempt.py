@@ -17,8 +17,10 @@ from coder import config, events
 from coder.config import Config
 from coder.errors import CoderError, UsageError
 from coder.events import Event
+from coder.journal import FILE
 from coder.workflows.request import Request
 from coder.workflows.run import execute
+from evals.auditing import audit
 from evals.environments import EnvironmentFailed, Place
 from evals.grading import grade
 from evals.instance import Instance
@@ -164,7 +166,10 @@ class Attempt:
             tests=graded.seconds,
         )
         detail = graded.detail if status is graded.status else draft.detail
-        return msgspec.structs.replace(draft, status=status, detail=detail, grade=graded, seconds=seconds)
+        findings = await asyncio.to_thread(audit, self.instance, draft.patch, self.folder / FILE)
+        return msgspec.structs.replace(
+            draft, status=status, detail=detail, grade=graded, seconds=seconds, findings=findings
+        )
 
     async def _graded(self, patch: str) -> Grade:
         try:
