@@ -1,7 +1,7 @@
 """What this machine can run, and one line about what it cannot.
 
-`CODER_TEST_REQUIRE` names the parts (docker, model, bubblewrap, node, cargo, browser, and the engines of other kinds) that
-must be there: a missing one is then an error instead of a skipped test.
+`CODER_TEST_REQUIRE` names the parts (docker, model, bubblewrap, node, cargo, browser, the packages of some extras, and the
+engines of other kinds) that must be there: a missing one is then an error instead of a skipped test.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ def missing(part: str) -> str:
         "model": _missing_model,
         "bubblewrap": _missing_bubblewrap,
         "browser": _missing_browser,
+        "ray": lambda: _missing_package("ray"),
+        "swebench": lambda: _missing_package("swebench"),
+        "pyarrow": lambda: _missing_package("pyarrow"),
         "node": lambda: _missing_program("node"),
         "cargo": lambda: _missing_program("cargo"),
     }
@@ -43,6 +46,12 @@ def missing(part: str) -> str:
 
 def _missing_program(name: str) -> str:
     return "" if shutil.which(name) else f"there is no {name} on PATH"
+
+
+def _missing_package(name: str) -> str:
+    from importlib.util import find_spec
+
+    return "" if find_spec(name) else f"the package {name} is not installed"
 
 
 def _missing_engine(kind: str) -> str:
@@ -114,7 +123,7 @@ def _missing_tmux() -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for part in ("docker", "model", "node", "cargo", "browser"):
+        for part in ("docker", "model", "node", "cargo", "browser", "ray", "swebench", "pyarrow"):
             if item.get_closest_marker(part) and missing(part):
                 item.add_marker(pytest.mark.skip(reason=f"{part}: {missing(part)}"))
                 ABSENT[part] = missing(part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ def _workers(context: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option("--tests-timeout", type=click.FloatRange(1.0), default=1800.0, show_default=True, metavar="SECONDS", help="For the tests of one grading.")  # fmt: skip
 @click.option("--sandbox", type=click.Choice(["bubblewrap", "docker"]), default="bubblewrap", show_default=True, help="Where commands and tests run.")  # fmt: skip
 @click.option("--image", default="", help="The Docker image, where an instance has none.")
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="This machine, or a Ray cluster.")  # fmt: skip
+@click.option("--ray-address", default="auto", show_default=True, metavar="ADDRESS", help="Of the cluster's head, such as 10.0.0.1:6379.")  # fmt: skip
+@click.option("--attempt-cpus", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Of a node, with Ray.")  # fmt: skip
+@click.option("--attempt-memory", type=click.IntRange(1), default=1000, show_default=True, metavar="MB", help="Of a node, with Ray.")  # fmt: skip
+@click.option("--attempt-disk", type=click.IntRange(0), default=0, metavar="MB", help="With Ray, of nodes that were started with a resource `disk_mb`.")  # fmt: skip
 @click.option("--rerun", type=click.Choice([status.value for status in Status]), multiple=True, help="Make attempts that ended so again; may be given again.")  # fmt: skip
 @click.option("--name", default="", help="What the predictions are named after; the model otherwise.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -76,13 +82,11 @@ async def _run(data: str, output: Path, flags: dict[str, Any]) -> tuple[Any, int
     from coder.model.endpoint import warm_up
     from evals.choosing import choose
     from evals.data import load
-    from evals.environments import Environments
     from evals.environments.place import default_cache, remove_places
     from evals.running.attempt import Settings
     from evals.running.progress import Progress
-    from evals.running.runner import Endpoints, Runner
+    from evals.running.runner import Runner
     from evals.running.start import begin
-    from evals.running.workers import Workers
     from evals.suites import names
 
     warm_up()
@@ -110,19 +114,55 @@ async def _run(data: str, output: Path, flags: dict[str, Any]) -> tuple[Any, int
             say=progress.say,
         )
         await asyncio.to_thread(remove_places, default_cache())
-        automatic = flags["workers"] == "auto"
-        runner = Runner(
-            folder=folder,
-            instances=instances,
-            attempts=run.attempts,
-            settings=Settings(
-                flags=given, workflow=workflow, tests_timeout=flags["tests_timeout"], name=flags["name"]
-            ),
-            environments=Environments(flags["sandbox"], image=flags["image"]),
-            workers=Workers(1 if automatic else int(flags["workers"]), automatic=automatic),
-            endpoints=Endpoints(flags["endpoints"]),
-            rerun=[Status(each) for each in flags["rerun"]],
-            report=progress,
-        )
-        results = await runner.all()
+        settings = Settings(flags=given, workflow=workflow, tests_timeout=flags["tests_timeout"])
+        with ExitStack() as held:
+            executor, workers = _executor(flags, folder, settings, held)
+            runner = Runner(
+                folder=folder,
+                instances=instances,
+                attempts=run.attempts,
+                executor=executor,
+                workers=workers,
+                name=flags["name"],
+                rerun=[Status(each) for each in flags["rerun"]],
+                report=progress,
+            )
+            results = await runner.all()
     return folder, sum(result.status.infrastructure for result in results)
+
+
+def _executor(flags: dict[str, Any], folder: Any, settings: Any, held: ExitStack) -> tuple[Any, Any]:
+    """Where attempts are made, and how many at once."""
+    from evals.environments import Environments
+    from evals.running.endpoints import Endpoints
+    from evals.running.local import Local
+    from evals.running.workers import Workers
+
+    endpoints, automatic = Endpoints(flags["endpoints"]), flags["workers"] == "auto"
+    if flags["executor"] == "ray":
+        from evals.running.cluster import Cluster, Share
+
+        share = Share(
+            cpus=flags["attempt_cpus"], memory_mb=flags["attempt_memory"], disk_mb=flags["attempt_disk"]
+        )
+        cluster = held.enter_context(
+            Cluster(
+                address=flags["ray_address"],
+                folder=folder,
+                settings=settings,
+                endpoints=endpoints,
+                sandbox=flags["sandbox"],
+                image=flags["image"],
+                share=share,
+            )
+        )
+        return cluster, Workers(cluster.slots() if automatic else int(flags["workers"]))
+    workers = Workers(1 if automatic else int(flags["workers"]), automatic=automatic)
+    local = Local(
+        folder=folder,
+        settings=settings,
+        environments=Environments(flags["sandbox"], image=flags["image"]),
+        endpoints=endpoints,
+        on_tokens=workers.note,
+    )
+    return local, workers

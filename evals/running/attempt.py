@@ -42,7 +42,6 @@ class Settings:
     """run, or fix: then a failing test is looked for first, and guided repair can work."""
     tests_timeout: float = 1800.0
     """Seconds for the tests of a grading."""
-    name: str = ""
 
 
 @dataclass(slots=True)

@@ -115,8 +115,9 @@ def test_an_environment_beside_the_set(tmp_path: Path) -> None:
     assert found.image == ""
 
 
+@pytest.mark.pyarrow
 def test_parquet(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
+    import pyarrow
     from pyarrow import parquet
 
     parquet.write_table(pyarrow.Table.from_pylist([BENCH]), tmp_path / "set.parquet")
