@@ -117,10 +117,10 @@ def test_an_environment_beside_the_set(tmp_path: Path) -> None:
 
 @pytest.mark.pyarrow
 def test_parquet(tmp_path: Path) -> None:
-    import pyarrow
+    import pyarrow as pa
     from pyarrow import parquet
 
-    parquet.write_table(pyarrow.Table.from_pylist([BENCH]), tmp_path / "set.parquet")
+    parquet.write_table(pa.Table.from_pylist([BENCH]), tmp_path / "set.parquet")
     (found,) = load(str(tmp_path / "set.parquet")).instances
     assert found.id == BENCH["instance_id"]
 
