@@ -12,7 +12,7 @@ from pathlib import Path
 
 from coder.config import PROJECT_FILE, Config
 from sandbox.environments import keys
-from sandbox.environments.recipe import Recipe
+from sandbox.environments.recipe import Environment, Recipe
 from sandbox.environments.sources import Proposal, needs_docker, propose
 from sandbox.environments.store import Kept, Store, default_folder
 from sandbox.errors import ManifestProblem
@@ -45,9 +45,7 @@ class Prepared:
     """What commands run with, where whoever starts the run has prepared it: the project is not asked then."""
 
     toolchain: Toolchain
-    found: Found = Found()
-    store: Store | None = None
-    """Where `found.kept` is."""
+    environment: Environment | None = None
 
 
 def store(environ: Mapping[str, str]) -> Store:

@@ -111,6 +111,10 @@ def _mounts(order: Order) -> list[Any]:
     environment = order.environment
     if environment is not None and environment.directory is not None:
         mounts.append(_environment(environment.directory, writable=environment.writable))
+    if environment is not None and environment.alias:
+        mounts.append(
+            docker.types.Mount(environment.alias, str(order.root), type="bind", propagation="rprivate")
+        )
     return mounts
 
 

@@ -23,7 +23,7 @@ from coder.events import Emit
 from coder.sessions import OWNER
 from sandbox.base import Policy, Sandbox
 from sandbox.container import reap_containers
-from sandbox.environments.store import Store
+from sandbox.environments.recipe import Environment
 from sandbox.errors import SandboxError
 from sandbox.network import Attempt, Network
 from sandbox.nothing import Nothing
@@ -44,11 +44,12 @@ class _Copied:
     workspace: Workspace
     toolchain: Toolchain
     found: Found
+    environment: Environment | None = None
 
 
 def _advice(copied: _Copied, sandbox: str, *, named_image: bool) -> str:
     plan, toolchain = copied.found.plan, copied.toolchain
-    if copied.found.kept is not None or plan is None or named_image:
+    if copied.environment is not None or plan is None or named_image:
         return ""
     own = not toolchain.fallback or any(mount.target.name == "node_modules" for mount in toolchain.mounts)
     if sandbox == "bubblewrap" and own:
@@ -122,8 +123,8 @@ class Site:
     async def python(self) -> str:
         """The interpreter for tests, as the sandbox sees it."""
         copied = await self._copying()
-        if copied.found.kept is not None and copied.found.kept.python:
-            return copied.found.kept.python
+        if copied.environment is not None and copied.environment.python:
+            return copied.environment.python
         if (await self.sandbox()).name == "docker":
             return "python3"
         return copied.toolchain.python
@@ -239,10 +240,13 @@ class Site:
     def _surveyed(self, workspace: Workspace) -> _Copied:
         """What the project needs and what is there, found out before anything runs in the copy."""
         if self._prepared is not None:
-            return _Copied(workspace, self._prepared.toolchain, self._prepared.found)
+            return _Copied(workspace, self._prepared.toolchain, Found(), self._prepared.environment)
         found = environment.find(workspace.root, self.repository.root, self.config, os.environ)
         if found.kept is not None:
-            return _Copied(workspace, found.kept.toolchain(), found)
+            kept = found.kept
+            return _Copied(
+                workspace, kept.toolchain(), found, environment.store(os.environ).environment(kept)
+            )
         self._insist_on_agreement(workspace, found)
         toolchain = detect(self.repository.root, os.environ, Path(sys.executable))
         return _Copied(workspace, toolchain, found)
@@ -274,15 +278,11 @@ class Site:
             self._opening = asyncio.create_task(self._open(await self.workspace()))
         return await asyncio.shield(self._opening)
 
-    def _store(self) -> Store:
-        own = self._prepared.store if self._prepared else None
-        return own or environment.store(os.environ)
-
     async def _open(self, workspace: Workspace) -> tuple[Sandbox, str]:
         from sandbox.choose import open_sandbox
 
         copied = await self._copying()
-        kept = copied.found.kept
+        shown = copied.environment
         try:
             if self._network is not None:
                 await self._network.start()
@@ -290,17 +290,19 @@ class Site:
                 copied.found.backend or self.config.sandbox,
                 workspace,
                 Policy(),
-                image=kept.image or None if kept else self.config.image or None,
+                image=shown.image or None if shown else self.config.image or None,
                 toolchain=copied.toolchain,
-                environment=self._store().environment(kept) if kept else None,
+                environment=shown,
                 runtime=self.config.runtime,
                 network=self._network,
             )
         except SandboxError as error:
-            again = "`coder init` sets it up anew, `coder init --clean` forgets it" if kept else ""
+            again = (
+                "`coder init` sets it up anew, `coder init --clean` forgets it" if copied.found.kept else ""
+            )
             raise NoSandbox(str(error), hint=again or error.hint) from error
         self._sandboxes.append(sandbox)
-        why = f"{sandbox.name}. {kept.why}" if kept else why
+        why = f"{sandbox.name}. {shown.why}" if shown else why
         if self._network is not None and sandbox.name != "none":
             why = f"{why} Network: {self._network.promise}."
         return sandbox, why

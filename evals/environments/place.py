@@ -12,8 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from coder.environment import Found, Prepared
+from coder.environment import Prepared
 from evals.environments.failed import EnvironmentFailed
+from evals.environments.image import is_here, take_image, tests_of
 from evals.environments.setup import fetch, install
 from evals.environments.tree import make_tree
 from evals.instance import Instance, Recipe
@@ -21,7 +22,7 @@ from sandbox.base import WORKDIR, Policy, Sandbox
 from sandbox.choose import DEFAULT_IMAGE
 from sandbox.environments.store import Store
 from sandbox.errors import SandboxError
-from sandbox.toolchain import of_this_program
+from sandbox.toolchain import Toolchain, of_this_program
 from sandbox.walking import remove_tree
 from sandbox.workspace import Workspace
 
@@ -59,16 +60,16 @@ class Place:
         from sandbox.choose import open_sandbox
 
         state = Path(tempfile.mkdtemp(dir=self.scratch, prefix="grade-")) / "copy"
-        kept, store = self.prepared.found.kept, self.prepared.store
+        shown = self.prepared.environment
         try:
             workspace = await asyncio.to_thread(Workspace.create, self.tree, state)
             sandbox, _ = await open_sandbox(
                 self.kind,
                 workspace,
                 Policy(),
-                image=(kept.image if kept else self.image) or None,
+                image=(shown.image if shown else self.image) or None,
                 toolchain=self.prepared.toolchain,
-                environment=store.environment(kept) if kept and store else None,
+                environment=shown,
             )
             try:
                 yield sandbox
@@ -102,12 +103,6 @@ class Environments:
     @asynccontextmanager
     async def place(self, instance: Instance) -> AsyncIterator[Place]:
         """A fresh place for one attempt; it is gone afterwards. Raises EnvironmentFailed."""
-        recipe = instance.recipe
-        if recipe is None:
-            raise EnvironmentFailed(
-                f"{instance.id}: how its environment is made is not known",
-                hint="A row needs `environment`, or an env.json beside the data set.",
-            )
         scratch = self.cache / "places"
         try:
             scratch.mkdir(parents=True, exist_ok=True)
@@ -120,21 +115,46 @@ class Environments:
         except OSError as error:
             raise EnvironmentFailed(f"{scratch} cannot be written: {error.strerror}") from error
         try:
-            yield await self._made(instance, recipe, folder)
+            try:
+                yield await self._made(instance, folder)
+            except (OSError, SandboxError) as error:
+                raise EnvironmentFailed(f"{instance.id}: {error}") from error
         finally:
             await asyncio.to_thread(remove_tree, folder)
 
-    async def _made(self, instance: Instance, recipe: Recipe, folder: Path) -> Place:
+    async def _made(self, instance: Instance, folder: Path) -> Place:
+        """From the instance's own image where Docker has it; else by its recipe."""
+        recipe = instance.recipe
+        if self.kind == "docker" and instance.image and (recipe is None or await is_here(instance.image)):
+            return await self._from_image(instance, folder)
+        if recipe is None:
+            raise EnvironmentFailed(
+                f"{instance.id}: how its environment is made is not known",
+                hint="A row needs `environment`, an env.json beside the data set, or --sandbox docker and an image.",
+            )
+        return await self._by_recipe(instance, recipe, folder)
+
+    async def _from_image(self, instance: Instance, folder: Path) -> Place:
+        tree, recipe = folder / "tree", instance.recipe
+        shown = await take_image(instance, tree, {**FIXED, **(recipe.env if recipe else {})}, self._say)
+        command = tests_of(instance.eval_script) if instance.eval_script else ""
+        return Place(
+            tree=tree,
+            test_command=command or _command(instance, recipe),
+            kind=self.kind,
+            image=instance.image,
+            prepared=Prepared(toolchain=Toolchain(python="python3", why=shown.why), environment=shown),
+            scratch=folder,
+        )
+
+    async def _by_recipe(self, instance: Instance, recipe: Recipe, folder: Path) -> Place:
         tree, store = folder / "tree", Store(self.cache / "environments")
-        try:
-            once = self._making.setdefault(f"{recipe.source.name} {recipe.pins}", asyncio.Lock())
-            async with once:
-                await fetch(recipe.source, self.cache, store, self._say)
-            await asyncio.to_thread(make_tree, recipe.source, tree, self.cache)
-            async with once:
-                prepared = await self._prepared(instance, recipe, tree, store)
-        except (OSError, SandboxError) as error:
-            raise EnvironmentFailed(f"{instance.id}: {error}") from error
+        once = self._making.setdefault(f"{recipe.source.name} {recipe.pins}", asyncio.Lock())
+        async with once:
+            await fetch(recipe.source, self.cache, store, self._say)
+        await asyncio.to_thread(make_tree, recipe.source, tree, self.cache)
+        async with once:
+            prepared = await self._prepared(instance, recipe, tree, store)
         return Place(
             tree=tree,
             test_command=_command(instance, recipe),
@@ -150,15 +170,13 @@ class Environments:
             env["PYTHONPATH"] = f"{WORKDIR}/{recipe.pythonpath}".rstrip("/")
         if recipe.pins or recipe.editable:
             kept = await install(recipe, tree, self.kind, self._image or DEFAULT_IMAGE, store, env, self._say)
-            return Prepared(
-                toolchain=kept.toolchain(), found=Found(kept=kept, backend=self.kind), store=store
-            )
+            return Prepared(toolchain=kept.toolchain(), environment=store.environment(kept))
         found = await asyncio.to_thread(of_this_program, tree, os.environ, Path(sys.executable))
         return Prepared(toolchain=replace(found, alias=None, env={**found.env, **env}))
 
 
-def _command(instance: Instance, recipe: Recipe) -> str:
-    if recipe.test_command:
+def _command(instance: Instance, recipe: Recipe | None) -> str:
+    if recipe is not None and recipe.test_command:
         return recipe.test_command
     files = sorted({name.partition("::")[0] for name in instance.fail_to_pass if "::" in name})
     return f"python -m pytest -q {' '.join(files)}".rstrip()

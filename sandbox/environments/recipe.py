@@ -68,3 +68,5 @@ class Environment:
     path: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     python: str = ""
+    alias: str = ""
+    """Docker: where the workspace is shown too, since what the image has installed leads there."""
