@@ -132,7 +132,7 @@ class _Reader:
         return data[:size]
 
 
-def tests_of(script: str) -> str:
+def only_tests(script: str) -> str:
     """An evaluation script without what needs history and what the grading does itself: the tests of the set are laid
     over the tree before. It ends as its tests do."""
     kept, until = [], ""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from coder.environment import Prepared
 from evals.environments.failed import EnvironmentFailed
-from evals.environments.image import is_here, take_image, tests_of
+from evals.environments.image import is_here, only_tests, take_image
 from evals.environments.setup import fetch, install
 from evals.environments.tree import make_tree
 from evals.instance import Instance, Recipe
@@ -137,7 +137,7 @@ class Environments:
     async def _from_image(self, instance: Instance, folder: Path) -> Place:
         tree, recipe = folder / "tree", instance.recipe
         shown = await take_image(instance, tree, {**FIXED, **(recipe.env if recipe else {})}, self._say)
-        command = tests_of(instance.eval_script) if instance.eval_script else ""
+        command = only_tests(instance.eval_script) if instance.eval_script else ""
         return Place(
             tree=tree,
             test_command=command or _command(instance, recipe),
