@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from textual.strip import Strip
 from textual.widgets import TextArea
 
 from sandbox.text import clean_text
@@ -31,6 +32,14 @@ class Completing:
 
 class Composer(TextArea):
     """The text being written. Its cursor never blinks: an idle window costs nothing."""
+
+    def on_resize(self) -> None:
+        """Where one writes stays in sight."""
+        self.call_after_refresh(self.scroll_cursor_visible, animate=False)
+
+    def render_line(self, y: int) -> Strip:
+        """In a terminal without room for a single character, Textual's own would wrap the placeholder at no width."""
+        return super().render_line(y) if self.content_size.width > 0 else Strip.blank(self.size.width)
 
     def __init__(self) -> None:
         super().__init__(

@@ -58,3 +58,18 @@ async def test_looks_as_it_did(show: Show, name: str) -> None:
         SNAPSHOTS.mkdir(exist_ok=True)
         path.write_text(whole)
     assert whole == path.read_text()
+
+
+TINY = ((1, 1), (2, 24), (80, 1), (3, 2), (200, 60), (80, HEIGHT))
+
+
+@pytest.mark.parametrize("name", STATES)
+async def test_no_size_ends_it(show: Show, name: str) -> None:
+    """Down to one cell, in every state; then all is as it was."""
+    async with show(port(), size=(80, HEIGHT)) as shown:
+        before = await made(shown, name)
+        for width, height in TINY:
+            await shown.resize(width, height)
+            await shown.pilot.pause()
+            assert len(shown.rows) == height
+        assert shown.text == before
