@@ -118,6 +118,16 @@ class Config:
         "allow lets a change touch what runs by itself later: CI workflows, hooks, build scripts.",
         choices=("refuse", "allow"),
     )
+    reviewer: str = _setting(
+        "review.reviewer",
+        "auto",
+        "on has each change reviewed before it counts; auto does where [roles.reviewer] is set.",
+        project=True,
+        choices=("auto", "on", "off"),
+    )
+    review_samples: int = _setting(
+        "review.samples", 3, "Reviews of one change, weighed together.", project=True
+    )
     theme: str = _setting("window.theme", "", "The window's colours; /theme shows what there is.")
     mouse: str = _setting(
         "window.mouse", "on", "off leaves the mouse to the terminal.", choices=("on", "off")

@@ -309,6 +309,15 @@ def _printable(value: Any) -> Any:
     return value
 
 
+def within(emit: Emit, span: str) -> Emit:
+    """An emitter for a part of the part that `emit` is for."""
+
+    async def emit_within(event: Event) -> None:
+        await emit(msgspec.structs.replace(event, span=event.span or span))
+
+    return emit_within
+
+
 class Stream:
     """Stamps events and hands each to every sink, in order. A sink that raises is dropped with a Warning."""
 
@@ -328,7 +337,9 @@ class Stream:
         """An emitter for one named part of the run."""
 
         async def emit(event: Event) -> None:
-            await self._emit(msgspec.structs.replace(event, span=name, parent=parent))
+            await self._emit(
+                msgspec.structs.replace(event, span=event.span or name, parent=event.parent or parent)
+            )
 
         return emit
 

@@ -93,6 +93,8 @@ class Evidence:
     flagged: tuple[str, ...] = ()
     """Files of the patch that run later on the user's machine: CI workflows, hooks, build scripts."""
 
+    review: dict[str, Any] | None = None
+    """The verdict that stands, and every round; None where nobody reviewed."""
     hashes: dict[str, str] = field(default_factory=dict)
     """What was judged: base (git's id of the tree before), patch (SHA-256) and tests (SHA-256 of the test files'
     paths and blob ids as they were run). A reader who has the same three has the same case."""
@@ -110,7 +112,7 @@ class Evidence:
             "tests_before": self.before.counts() if self.before else None,
             "tests_after": self.after.counts() if self.after else None,
             "gates": [gate.as_dict() for gate in self.gates],
-            "review": None,
+            "review": self.review,
             "flagged": list(self.flagged),
             "hashes": self.hashes,
         }

@@ -13,6 +13,7 @@ from coder.events import Emit
 from coder.model.client import ModelClient
 from coder.model.profile import Profile
 from coder.model.roles import Levels
+from coder.workflows.acceptance import Acceptance
 from coder.workflows.evidence import Tests
 from coder.workflows.house import Engineer, House
 from coder.workflows.judge import Judge
@@ -33,6 +34,7 @@ class Fix:
         *,
         house: House,
         judge: Judge,
+        acceptance: Acceptance,
         limits: Limits,
         emit: Emit,
         attended: Attended | None = None,
@@ -40,6 +42,7 @@ class Fix:
         self._request = request
         self._house = house
         self._judge = judge
+        self._acceptance = acceptance
         self._limits = limits
         self._emit = emit
         self._attended = attended
@@ -96,7 +99,7 @@ class Fix:
         """The finish gate. Nothing is accepted before it is known which tests failed."""
         if self._reproducing is not None:
             await asyncio.shield(self._reproducing)
-        return await self._judge.objection()
+        return await self._acceptance.objection()
 
     async def _repair(self, model: ModelClient, levels: Levels) -> Ending:
         """Guided repair: our code steers, the model only writes functions. It needs a failing test."""

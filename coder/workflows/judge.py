@@ -49,6 +49,7 @@ class Judge:
         self._config = request.config
         self._site = site
         self._emit = emit
+        self._judged: tuple[str, bytes] | None = None
 
     @property
     def failing(self) -> frozenset[str]:
@@ -86,19 +87,25 @@ class Judge:
         return ""
 
     async def judge(self) -> bytes:
-        """Pass the change through the gates, cheap ones first; returns the patch, empty for no change."""
+        """Pass the change through the gates, cheap ones first; returns the patch, empty for no change. What was judged
+        already is not judged again."""
         workspace = await self._site.workspace()
         tree = await asyncio.to_thread(workspace.snapshot)
         base = self._base(workspace)
         changes = await asyncio.to_thread(workspace.changes, base, tree)
         if not changes:
             return b""
+        if self._judged is not None and self._judged[0] == tree:
+            return self._judged[1]
+        self.evidence.gates.clear()
+        self.evidence.after = None
         patch = await asyncio.to_thread(workspace.patch, base, tree)
         self.evidence.hashes = await asyncio.to_thread(_hashes, workspace, base, tree, patch)
         files = await asyncio.to_thread(changed_files, changes, workspace.shadow.blob)
         await self._read_gates(patch, changes, files)
         if self.evidence.passed and (await self._site.sandbox()).runs:
             await self._run_gates(tree, changes, files)
+        self._judged = tree, patch
         return patch
 
     async def _read_gates(

@@ -16,6 +16,7 @@ from coder.errors import CoderError, Interrupted, LimitReached, ModelError, NoSa
 from coder.events import Emit, RunFinished, Sink, Stream
 from coder.journal import FILE, Journal
 from coder.model.roles import Levels
+from coder.workflows.acceptance import Acceptance
 from coder.workflows.deliver import deliver, keep
 from coder.workflows.fix import Fix
 from coder.workflows.house import House
@@ -108,20 +109,25 @@ class Run:
         self._levels = engineer.levels
         site = await house.place()
         judge = self._judge = Judge(request, site, self._emit, since=house.since, known=house.tested)
+        acceptance = Acceptance(request, judge=judge, house=house, limits=self._limits, emit=self._emit)
         fix = Fix(
             request,
             house=house,
             judge=judge,
+            acceptance=acceptance,
             limits=self._limits,
             emit=self._emit,
             attended=self._attended,
         )
-        ending = await fix.attempt(engineer)
-        if not request.verify:
-            return await self._unjudged(ending, site)
-        if self._attended is not None and not await self._changed_since(site, self._attended.tree):
-            return _without_change(ending)
-        return await self._judged(ending, site, judge)
+        try:
+            ending = await fix.attempt(engineer)
+            if not request.verify:
+                return await self._unjudged(ending, site)
+            if self._attended is not None and not await self._changed_since(site, self._attended.tree):
+                return _without_change(ending)
+            return await self._judged(ending, site, judge, acceptance)
+        finally:
+            await acceptance.close()
 
     async def _changed_since(self, site: Site, tree: str) -> bool:
         """Whether this task changed a file. A session's task may end without."""
@@ -130,7 +136,7 @@ class Run:
         workspace = await site.workspace()
         return await asyncio.to_thread(workspace.snapshot) != (tree or workspace.base)
 
-    async def _judged(self, ending: Ending, site: Site, judge: Judge) -> RunFinished:
+    async def _judged(self, ending: Ending, site: Site, judge: Judge, acceptance: Acceptance) -> RunFinished:
         self._patch = await judge.judge()
         if (unusable := await site.unusable()) is not None:
             return self._unverified(unusable)
@@ -140,6 +146,8 @@ class Run:
         failed = judge.evidence.first_failure()
         if failed is not None:
             return _unsolved(f"gate:{failed.name}", f"the change failed a gate: {failed.detail}")
+        if acceptance.reviews and (await acceptance.verdict()).verdict != "APPROVE":
+            return _unsolved("review", "the reviewer asks for changes, with proof: the findings tell")
         return await self._delivered(ending, site)
 
     async def _unjudged(self, ending: Ending, site: Site) -> RunFinished:

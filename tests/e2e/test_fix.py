@@ -159,7 +159,9 @@ def test_a_described_bug_wants_a_test_that_fails_before(repository: Path, coder:
     with scripted([write, EDIT, TEST, SUBMIT]) as server:
         done = coder(server, task="add subtracts")
     assert done.exit == 0, done.result
-    with scripted([EDIT, Turn(calls=[("bash", {"command": "python -c pass"})]), SUBMIT]) as server:
+    with scripted(
+        [EDIT, Turn(calls=[("bash", {"command": "python -c pass"})]), SUBMIT], after="repeat"
+    ) as server:
         unproven = coder(server, task="add subtracts")
     assert unproven.exit == 1
     assert unproven.result["reason"] in ("gate:reproduced", "gate:no-regressions", "gate:fixed")

@@ -73,7 +73,7 @@ def test_a_change_that_its_own_tests_never_run(repository: Path, coder: Coder) -
     git(repository, "add", "-A")
     git(repository, "commit", "-qm", "sign")
     change = "echo 1 > sign.json; printf '\\n\\ndef never():\\n    x = 1\\n    return x\\n' > dead.py"
-    with scripted([bash(change), TEST, SUBMIT]) as server:
+    with scripted([bash(change), TEST, SUBMIT], after="repeat") as server:
         done = coder(server)
     assert done.exit == 1, done.stderr
     assert outcomes(done.result)["covered"] == "failed"
@@ -86,7 +86,7 @@ def test_a_change_that_its_own_tests_never_run(repository: Path, coder: Coder) -
 def test_new_complaints_of_the_repositorys_own_checkers(
     configured: Path, coder: Coder, gate: str, more: str
 ) -> None:
-    with scripted([bash(f"{GOOD}; {more}"), TEST, SUBMIT]) as server:
+    with scripted([bash(f"{GOOD}; {more}"), TEST, SUBMIT], after="repeat") as server:
         done = coder(server, "--sandbox", "bubblewrap")
     assert done.exit == 1, done.stderr
     assert outcomes(done.result)[gate] == "failed"
