@@ -12,6 +12,7 @@ import click
 
 from coder import __version__
 from coder.errors import CoderError, UsageError
+from coder.groups import Evaluation, WithPrompt
 from coder.lookup import keep_out
 
 Command = Callable[..., Any]
@@ -22,45 +23,6 @@ def _options(command: Command) -> Command:
     for option in reversed(_SHARED):
         command = option(command)
     return command
-
-
-class WithPrompt(click.Group):
-    """What begins with no command's name is a task for the window: `coder "write tests for the parser"`."""
-
-    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
-        if not arguments or not self._names_command(*arguments):
-            arguments = ["open", *arguments]
-        return super().parse_args(context, arguments)
-
-    def _names_command(self, first: str, *others: str) -> bool:
-        """One word alone, and one that is nearly a command's name, is a command: a slip must not become a task."""
-        if first in self.commands or first in ("-h", "--help", "--version"):
-            return True
-        if first.startswith("-") or not first.replace("-", "").replace("_", "").isalnum():
-            return False
-        from difflib import get_close_matches
-
-        alone = not others or others[0].startswith("-")
-        return alone or bool(get_close_matches(first, self.commands, n=1, cutoff=0.6))
-
-
-class Evaluation(click.Group):
-    """The commands of `coder eval`: each module of `evals.commands` holds one, and is imported when it is asked for."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        from pkgutil import iter_modules
-
-        from evals import commands
-
-        return sorted(found.name for found in iter_modules(commands.__path__))
-
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        from importlib import import_module
-
-        if name not in self.list_commands(context):
-            return None
-        command: click.Command = import_module(f"evals.commands.{name}").command
-        return command
 
 
 _MODES = click.Choice(["plan", "ask", "edits", "auto"])
@@ -170,6 +132,53 @@ def fix(**flags: Any) -> None:
 def run(**flags: Any) -> None:
     """Do any other task: write tests, document, refactor. No failing test is expected."""
     raise SystemExit(_start("run", flags))
+
+
+@cli.command()
+@click.argument("task", default="")
+@click.option("-C", "directory", type=click.Path(path_type=Path), default=Path(), help="The repository.")
+@click.option(
+    "--base", metavar="REV", default="", help="What to compare with; otherwise where this branch began."
+)
+@click.option(
+    "--diff",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Review this patch instead; - is standard input.",
+)
+@click.option(
+    "--format",
+    type=click.Choice(["text", "json", "sarif", "github"]),
+    default="text",
+    show_default=True,
+    help="What standard output gets.",
+)
+@click.option("--model", help="The model's name on the server.")
+@click.option("--base-url", help="The model server, such as http://127.0.0.1:8000/v1.")
+@click.option("--profile", help="What is known of the model; chosen by its name otherwise.")
+@click.option(
+    "--samples",
+    "review_samples",
+    type=click.IntRange(1, 20),
+    help="Reviews that are weighed together; 3 otherwise.",
+)
+@click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap"]), help="Where proofs are run.")
+@click.option("--image", help="The Docker image that they run in.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Cap on wall time.")
+@click.option("--plain", is_flag=True, help="Words that are only ever appended.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def review(**flags: Any) -> None:
+    """Review a change: this branch with what is not committed, or a patch. TASK may say what it is for.
+
+    A finding is shown only when something backs it: a command that fails with the change and works without, or the
+    changed line, when half of the reviews point at it.
+
+    \b
+    Exit status: 0 nothing found   1 findings   others as for coder fix
+    """
+    from coder.reviews.command import reviewed
+
+    raise SystemExit(reviewed(flags))
 
 
 @cli.command()

@@ -20,6 +20,7 @@ FLOORS = {
     "coder": 1,
     "coder.envelope": 0,
     "coder.errors": 1,
+    "coder.groups": 12,
     "coder.session_events": 1,
     "coder.review_events": 1,
     "coder.tomlfile": 2,
@@ -43,9 +44,10 @@ FLOORS = {
     "coder.start": 10,
     "coder.demo": 11,
     "coder.init": 11,
+    "coder.reviews": 11,
     "evals": 11,
-    "coder.cli": 12,
-    "coder.__main__": 13,
+    "coder.cli": 13,
+    "coder.__main__": 14,
 }
 """A module imports only from floors below its own, or from its own room."""
 

@@ -13,6 +13,7 @@ from coder.workflows.house import House
 from coder.workflows.judge import Judge
 from coder.workflows.request import Request
 from coder.workflows.review.reviewer import SPAN, Reviewer, connect_reviewer
+from coder.workflows.review.trial import trial
 from coder.workflows.review.weigh import counts
 from coder.workflows.site import Site
 from sandbox.text import clean_text
@@ -20,8 +21,8 @@ from sandbox.text import clean_text
 GATE_ROUNDS = 3
 REVIEW_ROUNDS = 2
 """How often a change is sent back; the next one counts as it is."""
-COMMAND_SECONDS = 60.0
 MAX_PRINTED = 1500
+"""Characters of a gate's output that the engineer is shown."""
 
 
 class Acceptance:
@@ -90,20 +91,10 @@ class Acceptance:
             emit = within(self._emit, SPAN)
             self._reviewer = await connect_reviewer(self._request.config, self._limits, emit)
 
-        async def attempt(command: str) -> str:
-            """See review.weigh.Try."""
-            async with site.clean(tree) as sandbox:
-                after = await sandbox.run(command, timeout=COMMAND_SECONDS)
-            if after.ok:
-                return ""
-            async with site.clean(base) as sandbox:
-                before = await sandbox.run(command, timeout=COMMAND_SECONDS)
-            return clean_text(after.text())[-MAX_PRINTED:].strip() or "(nothing printed)" if before.ok else ""
-
         return await self._reviewer.review(
             self._request.task,
             files,
-            attempt,
+            trial(site, base, tree),
             evidence=self._judge.evidence,
             number=len(self._verdicts) + 1,
         )

@@ -1,0 +1,1 @@
+"""`coder review`: from flags to findings."""
