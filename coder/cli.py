@@ -46,6 +46,7 @@ _SHARED = [
     click.option("--apply/--no-apply", default=None, help="Change your files when every gate is passed."),
     click.option("-y", "--yes", is_flag=True, help="Agree to the set-up that `coder init` would show, and do it first."),
     click.option("--allow-runs-later", "runs_later", flag_value="allow", default=None, help="Let the change touch what runs by itself later: CI workflows, hooks, build scripts."),
+    click.option("--candidates", type=click.IntRange(1, 8), metavar="N", help="Attempts side by side, from which one is chosen by what their tests say."),
     click.option("--reviewer/--no-reviewer", "reviewer", default=None, callback=lambda context, option, value: {True: "on", False: "off"}.get(value), help="Have the change reviewed by a model before it counts; on where your settings name one."),
     click.option("--branch", metavar="NAME", default="", help="Commit the change to a new branch."),
     click.option("--patch", type=click.Path(path_type=Path), metavar="FILE", help="Write the patch here too."),

@@ -118,11 +118,17 @@ class Config:
         "allow lets a change touch what runs by itself later: CI workflows, hooks, build scripts.",
         choices=("refuse", "allow"),
     )
+    candidates: int = _setting(
+        "fix.candidates",
+        1,
+        "Attempts side by side, from which one is chosen; up to 8.",
+        project=True,
+        choices=range(1, 9),
+    )
     reviewer: str = _setting(
         "review.reviewer",
         "auto",
         "on has each change reviewed before it counts; auto does where [roles.reviewer] is set.",
-        project=True,
         choices=("auto", "on", "off"),
     )
     review_samples: int = _setting(
@@ -316,7 +322,7 @@ def _checked(name: str, value: Any, where: str) -> Any:
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise ConfigError(f"{where}: {key} must be {_kind(default)}, not {value!r}")
     if choices and value not in choices:
-        raise ConfigError(f"{where}: {key} must be one of {', '.join(choices)}, not {value!r}")
+        raise ConfigError(f"{where}: {key} must be one of {', '.join(map(str, choices))}, not {value!r}")
     if isinstance(value, int | float) and value < 0:
         raise ConfigError(f"{where}: {key} must not be negative")
     return float(value) if isinstance(default, float) else value

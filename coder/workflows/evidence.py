@@ -95,6 +95,8 @@ class Evidence:
 
     review: dict[str, Any] | None = None
     """The verdict that stands, and every round; None where nobody reviewed."""
+    candidates: dict[str, Any] | None = None
+    """Which of several candidates was chosen, and why; None where there was one attempt."""
     hashes: dict[str, str] = field(default_factory=dict)
     """What was judged: base (git's id of the tree before), patch (SHA-256) and tests (SHA-256 of the test files'
     paths and blob ids as they were run). A reader who has the same three has the same case."""
@@ -113,6 +115,7 @@ class Evidence:
             "tests_after": self.after.counts() if self.after else None,
             "gates": [gate.as_dict() for gate in self.gates],
             "review": self.review,
+            "candidates": self.candidates,
             "flagged": list(self.flagged),
             "hashes": self.hashes,
         }

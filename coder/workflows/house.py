@@ -52,7 +52,8 @@ class Engineer:
 class House:
     """Opens each part when it is first asked for. Everything is gone after `close`."""
 
-    def __init__(self, request: Request, emit: Emit) -> None:
+    def __init__(self, request: Request, emit: Emit, *, engineer: Engineer | None = None) -> None:
+        """An `engineer` that is given stays its owner's to close."""
         self.config: Config = request.config
         self.site: Site | None = None
         self.since = ""
@@ -62,7 +63,8 @@ class House:
         self._request = request
         self._emit = emit
         self._repository: Repository | None = None
-        self._engineer: Engineer | None = None
+        self._engineer = engineer
+        self._lent = engineer is not None
         self._context: Context | None = None
         self._opening = asyncio.Lock()
         self._swept: Swept | None = None
@@ -181,7 +183,7 @@ class House:
     async def close(self) -> None:
         """Safe to call twice."""
         engineer, self._engineer = self._engineer, None
-        if engineer is not None:
+        if engineer is not None and not self._lent:
             await engineer.model.close()
         if self.site is not None:
             await self.site.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from coder import events
 from coder.events import Emit
@@ -199,6 +199,18 @@ class Judge:
             return frozenset()
         async with self._site.clean(tree, restore=code, base=self._since) as sandbox:
             return (await self._run(sandbox, "before", files)).failing
+
+    async def brings_a_failing_test(self, tree: str, changes: Sequence[Change]) -> bool:
+        """Whether the change brings tests of which one fails without it."""
+        return bool(await self._new_tests_on_old_code(tree, changes))
+
+    async def passes_with(self, tree: str, tests: Mapping[str, bytes]) -> bool:
+        """Whether the tests in these files, laid over snapshot `tree`, all pass."""
+        workspace = await self._site.workspace()
+        laid = await asyncio.to_thread(workspace.compose, tree, dict(tests))
+        async with self._site.clean(laid) as sandbox:
+            ran = await self._run(sandbox, "attempt", sorted(tests))
+        return bool(ran.passed) and not ran.failing and not ran.problem
 
     async def _run(self, sandbox: Sandbox, stage: str, targets: Sequence[str] = ()) -> Tests:
         python = await self._site.python()

@@ -32,7 +32,7 @@ def sweep(runs: Path) -> Swept:
     Their journals and patches stay.
     """
     dead, said = 0, list[str]()
-    for owner in runs.glob(f"*/{OWNER}"):
+    for owner in [*runs.glob(f"*/{OWNER}"), *runs.glob(f"*/candidate-*/{OWNER}")]:
         with contextlib.suppress(OSError):
             if is_gone(owner.read_text()):
                 said += recover(owner.parent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import msgspec
@@ -13,13 +13,15 @@ from coder.agent.limits import Limits
 from coder.agent.loop import Attended, Ending
 from coder.agent.memory import SPAN
 from coder.errors import CoderError, Interrupted, LimitReached, ModelError, NoSandbox, UsageError
-from coder.events import Emit, RunFinished, Sink, Stream
+from coder.events import Emit, RunFinished, Sink, Stream, within
 from coder.journal import FILE, Journal
 from coder.model.roles import Levels
 from coder.workflows.acceptance import Acceptance
+from coder.workflows.candidates.candidate import Candidate
+from coder.workflows.candidates.run import Candidates
 from coder.workflows.deliver import deliver, keep
 from coder.workflows.fix import Fix
-from coder.workflows.house import House
+from coder.workflows.house import Engineer, House
 from coder.workflows.judge import Judge
 from coder.workflows.record import Recorder
 from coder.workflows.request import Request
@@ -87,6 +89,8 @@ class Run:
         self._judge: Judge | None = None
         self._levels: Levels | None = None
         self._patch = b""
+        self._site: Site | None = None
+        """Where the change was made, if not in the house's own copy."""
 
     async def outcome(self) -> RunFinished:
         try:
@@ -107,6 +111,8 @@ class Run:
         await self._emit(_started(request, await house.repository()))
         engineer = await house.engineer(request.workflow)
         self._levels = engineer.levels
+        if request.config.candidates > 1 and self._attended is None and request.verify:
+            return await self._best_of(engineer)
         site = await house.place()
         judge = self._judge = Judge(request, site, self._emit, since=house.since, known=house.tested)
         acceptance = Acceptance(request, judge=judge, house=house, limits=self._limits, emit=self._emit)
@@ -128,6 +134,52 @@ class Run:
             return await self._judged(ending, site, judge, acceptance)
         finally:
             await acceptance.close()
+
+    async def _best_of(self, engineer: Engineer) -> RunFinished:
+        """Several attempts side by side; the chosen one is delivered as a single one would be."""
+        request = self._request
+
+        async def make(index: int) -> Candidate:
+            emit = within(self._emit, f"candidate-{index}")
+            own = replace(request, state=request.state / f"candidate-{index}")
+            house, limits = House(own, emit, engineer=engineer), self._fresh_limits()
+            site = await house.place()
+            judge = Judge(own, site, emit, known=house.tested)
+            acceptance = Acceptance(own, judge=judge, house=house, limits=limits, emit=emit)
+
+            async def attempt(candidate: Candidate, engineer: Engineer) -> Ending:
+                fix = Fix(own, house=house, judge=judge, acceptance=acceptance, limits=limits, emit=emit)
+                return await fix.attempt(engineer)
+
+            return Candidate(
+                index=index, house=house, judge=judge, acceptance=acceptance, limits=limits, site=site, state=own.state, emit=emit, attempt=attempt
+            )  # fmt: skip
+
+        count = request.config.candidates
+        async with Candidates(
+            count, make, task=request.task, limits=self._limits, emit=self._emit
+        ) as candidates:
+            winner = await candidates.chosen(engineer)
+            shown = winner or candidates.best_failure()
+            if shown is None:
+                return _unsolved("no_change", f"none of {count} candidates changed a file")
+            self._judge, self._patch, self._site = shown.judge, shown.patch, shown.site
+            shown.judge.evidence.candidates = {"chosen": shown.name if winner else "", "why": candidates.why, "all": candidates.as_dicts()}  # fmt: skip
+            keep(self._patch, request)
+            if winner is None:
+                return _unsolved(
+                    "candidates", f"none of {count} candidates passed every gate: {shown.reason}"
+                )
+            if shown.acceptance.reviews and (await shown.acceptance.verdict()).verdict != "APPROVE":
+                return _unsolved("review", "the reviewer asks for changes, with proof: the findings tell")
+            ending = shown.ending or Ending("submitted", "")
+            return await self._delivered(ending, shown.site)
+
+    def _fresh_limits(self) -> Limits:
+        """A candidate's own: the tokens are shared out, turns and time are each one's."""
+        config = self._request.config
+        tokens = config.max_tokens // config.candidates
+        return Limits(turns=config.max_turns, tokens=tokens, seconds=config.timeout)
 
     async def _changed_since(self, site: Site, tree: str) -> bool:
         """Whether this task changed a file. A session's task may end without."""
@@ -214,7 +266,7 @@ class Run:
     def _evidence(self) -> dict[str, Any]:
         if self._judge is None:
             return {}
-        site = self._house.site
+        site = self._site or self._house.site
         evidence = self._judge.evidence.as_dict() | {"sandbox": site.promised if site else None}
         attempts = site.attempts if site else []
         return {**evidence, "network": [asdict(attempt) for attempt in attempts]} if attempts else evidence

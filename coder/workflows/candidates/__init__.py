@@ -1,0 +1,1 @@
+"""Several attempts at one task, and which of them counts."""
