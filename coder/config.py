@@ -132,7 +132,7 @@ class Config:
         choices=("auto", "on", "off"),
     )
     review_samples: int = _setting(
-        "review.samples", 3, "Reviews of one change, weighed together.", project=True
+        "review.samples", 3, "Reviews of one change, weighed together.", choices=range(1, 21)
     )
     theme: str = _setting("window.theme", "", "The window's colours; /theme shows what there is.")
     mouse: str = _setting(
