@@ -45,6 +45,7 @@ FLOORS = {
     "coder.demo": 11,
     "coder.init": 11,
     "coder.reviews": 11,
+    "coder.github": 12,
     "evals": 11,
     "coder.cli": 13,
     "coder.__main__": 14,
