@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from coder.workflows.acceptance import GATE_ROUNDS
 from tests.e2e.conftest import CALC, EDIT, LIST, SANDBOXES, SUBMIT, TEST, TESTS, command, scripted, tree
 from tests.sandbox.repositories import make_repository
 from tests.scripted_server import Turn
@@ -32,13 +33,15 @@ def test_what_a_model_writes_for_agents_steers_nothing_and_is_flagged(
     script = "; ".join(
         f"mkdir -p $(dirname {name}); printf '%s' '{text}' > {name}" for name, text in PLANTED.items()
     )
-    with scripted([Turn(calls=[("bash", {"command": script})]), EDIT, LIST, TEST, SUBMIT]) as server:
+    with scripted(
+        [Turn(calls=[("bash", {"command": script})]), EDIT, LIST, TEST, SUBMIT], after="repeat"
+    ) as server:
         done = subprocess.run(
             command(repository, server, *sandbox), capture_output=True, text=True, timeout=200, check=False
         )
         requests = [request.body for request in server.requests]
     result = json.loads(done.stdout)
-    assert len(requests) == 5, "every request went to the same server"
+    assert len(requests) == 5 + GATE_ROUNDS, "every request went to the same server"
     assert {body["model"] for body in requests} == {"scripted-model"}
     assert WORDS not in json.dumps([body["messages"][0] for body in requests])
     flagged = " ".join(result["evidence"]["flagged"])
