@@ -48,7 +48,7 @@ def test_the_record_is_true_in_a_clean_clone(repository: Path, coder: Coder, tmp
 
 def test_a_change_that_was_not_accepted_has_a_record_too(coder: Coder, tmp_path: Path) -> None:
     spoil = Turn(calls=[("bash", {"command": "sed -i 's/a \\* 2/a * 3/; s/a - b/a + b/' calc.py"})])
-    with scripted([spoil, TEST, SUBMIT, SUBMIT]) as server:
+    with scripted([spoil, TEST, SUBMIT], after="repeat") as server:
         done = coder(server, "--session", str(tmp_path / "session"), "--max-turns", "6")
     assert done.exit == 1, done.stderr
     record = json.loads((tmp_path / "session" / "evidence.json").read_text())
