@@ -16,6 +16,7 @@ import stat
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from sandbox.listener import ADDRESS
@@ -80,12 +81,14 @@ class Gate:
             return
         task = asyncio.create_task(self._serve_one(connection))
         self._serving.add(task)
-        task.add_done_callback(self._left)
+        task.add_done_callback(partial(self._left, connection))
 
     async def _serve_one(self, connection: socket.socket) -> None:
         await self._serve(connection)
 
-    def _left(self, task: asyncio.Task[None]) -> None:
+    def _left(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        """A task that was cancelled before it began never had the connection in its hands."""
+        connection.close()
         self._serving.discard(task)
         self._free.release()
 
@@ -106,6 +109,7 @@ class Gate:
         self._free.release()
         await self.drop()
         await asyncio.to_thread(self._thread.join, 1.0)
+        await asyncio.sleep(0)  # what the thread accepted last has arrived then, and is closed
         self._listener.close()
 
 

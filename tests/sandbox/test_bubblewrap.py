@@ -247,7 +247,8 @@ async def main(directory):
     await sandbox.start()
     result = await sandbox.run("cat file; echo; id -u; touch made; sleep 1014.1 & true", timeout=10)
     print(result.text().split(), (workspace.root / "made").stat().st_uid)
-    print((await sandbox.run("for i in $(seq 60); do sleep 0.2 & done", timeout=20)).text().rpartition(": ")[2].strip())
+    forks = (await sandbox.run("for i in $(seq 60); do sleep 0.2 & done", timeout=20)).text()
+    print("Resource temporarily unavailable" in forks)  # what bash says last depends on a signal's moment
     print((await sandbox.run("python3 -c 'bytearray(400 << 20)'", timeout=10)).text().split()[-1])
     await sandbox.close()
 
@@ -268,7 +269,7 @@ def test_an_ordinary_user_needs_no_help_from_root() -> None:
     assert done.stderr == "", done.stderr
     assert done.stdout.splitlines() == [
         "['text', '1234'] 1234",
-        "Resource temporarily unavailable",
+        "True",
         "MemoryError",
     ]
 

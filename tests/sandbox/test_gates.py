@@ -218,6 +218,35 @@ async def test_clients_that_keep_coming_do_not_keep_the_next_command_waiting() -
         client.wait()
 
 
+async def test_a_connection_that_was_dropped_before_it_was_served_is_closed() -> None:
+    """Its task never begins, so that nobody but the gate can close it."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+
+    async def serve(connection: socket.socket) -> None:
+        raise AssertionError("it has not begun")
+
+    gate = Gate(listener, serve)
+    arrived: list[socket.socket] = []
+    take = gate._arrived
+
+    def drop_at_once(connection: socket.socket) -> None:
+        arrived.append(connection)
+        take(connection)
+        for task in gate._serving:
+            task.cancel()
+
+    gate._arrived = drop_at_once  # type: ignore[method-assign]
+    with socket.create_connection(listener.getsockname()) as client:
+        while not arrived:
+            await asyncio.sleep(0.01)
+        await gate.close()
+        assert arrived[0].fileno() == -1
+        client.settimeout(5)
+        assert client.recv(1) == b""
+
+
 # Images and users
 
 
