@@ -10,14 +10,13 @@ from coder.errors import CoderError
 
 def main() -> int:
     from coder.github.action import act
-    from sandbox.text import clean_text
+    from coder.reviews.output import escaped
 
     try:
         return act(os.environ)
     except CoderError as error:
         hint = f" {error.hint}" if error.hint else ""
-        text = clean_text(f"{error}.{hint}").replace("%", "%25").replace("\n", "%0A")
-        print(f"::error title=coder::{text}")
+        print(f"::error title=coder::{escaped(f'{error}.{hint}')}")
         return error.exit_status
 
 

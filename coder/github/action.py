@@ -19,6 +19,7 @@ from coder.events import RunFinished
 from coder.github.api import Api
 from coder.github.push import push
 from coder.github.trigger import Refused, Wanted, permitted, wanted
+from coder.reviews.output import escaped
 from coder.start import project_folder, run_until_interrupted
 from coder.workflows.request import Request
 from sandbox.text import clean_text
@@ -128,7 +129,7 @@ def _fix(job: Job, api: Api, found: Wanted) -> int:
     _summarise(job, page)
     _output(job, "status", finished.status)
     if finished.status != "solved":
-        print(f"::warning title=coder::{_data(finished.sentence)}")
+        print(f"::warning title=coder::{escaped(finished.sentence)}")
         if found.number:
             api.comment(
                 found.number, f"No change that passes every gate: {clean_text(finished.sentence)}\n\n{page}"
@@ -221,7 +222,3 @@ def _block(text: str) -> str:
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"
-
-
-def _data(text: str) -> str:
-    return clean_text(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

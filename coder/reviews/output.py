@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from coder import __version__
 from coder.review_events import Finding, Verdict
 from coder.workflows.review.run import Reviewed
@@ -49,15 +51,11 @@ def as_json(reviewed: Reviewed) -> str:
             "summary": verdict.summary,
             "base": reviewed.between.base,
             "files": [file.path for file in reviewed.files],
-            "findings": [_as_dict(finding) for finding in verdict.findings],
+            "findings": [msgspec.structs.asdict(finding) for finding in verdict.findings],
         },
         ensure_ascii=False,
         indent=2,
     )
-
-
-def _as_dict(finding: Finding) -> dict[str, Any]:
-    return {name: getattr(finding, name) for name in finding.__struct_fields__}
 
 
 def as_sarif(reviewed: Reviewed) -> str:
@@ -91,16 +89,16 @@ def as_github(reviewed: Reviewed) -> str:
 def _annotation(finding: Finding) -> str:
     line = f",line={finding.line}" if finding.line else ""
     text = f"{finding.reason}\n{finding.proof}".strip()
-    return f"::{_LEVELS[finding.severity]} file={_property(finding.file)}{line}::{_data(text)}"
+    return f"::{_LEVELS[finding.severity]} file={_property(finding.file)}{line}::{escaped(text)}"
 
 
-def _data(text: str) -> str:
+def escaped(text: str) -> str:
     """As the runner reads it back (actions/toolkit, command.ts, escapeData)."""
     return clean_text(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return escaped(text).replace(":", "%3A").replace(",", "%2C")
 
 
 FORMS: Mapping[str, Callable[[Reviewed], str]] = {

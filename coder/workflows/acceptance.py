@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from coder.agent.limits import Limits
 from coder.config import REVIEWER
 from coder.events import Emit, within
@@ -124,10 +126,7 @@ def _record(verdicts: list[Verdict]) -> dict[str, object]:
             "verdict": verdict.verdict,
             "overruled": verdict.overruled,
             "summary": verdict.summary,
-            "findings": [
-                {name: getattr(finding, name) for name in finding.__struct_fields__}
-                for finding in verdict.findings
-            ],
+            "findings": [msgspec.structs.asdict(finding) for finding in verdict.findings],
         }
         for verdict in verdicts
     ]

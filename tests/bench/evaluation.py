@@ -36,7 +36,7 @@ def first_token(task: int, turn: int) -> float:
 def answer(body: dict[str, Any]) -> Turn:
     """Looks around for most of its turns, then as the made-up tasks want it."""
     said = sum(message["role"] == "assistant" for message in body["messages"])
-    task = int(re.search(r"Task (\d+):", json.dumps(body["messages"]))[1])  # type: ignore[index]
+    task = made.task_of(body)
     calls: list[tuple[str, dict[str, Any] | str]]
     if said < TURNS - 3:
         calls = [("bash", {"command": f"ls; echo {said}"})]

@@ -25,7 +25,7 @@ class Hub:
         self.writes: list[tuple[str, str, Any]] = []
         self.pushed = 0
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._http.hub = self  # type: ignore[attr-defined]
+        self._http.hub = self  # type: ignore[attr-defined]  # for its handlers, which know only the server
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
 
     @property
@@ -53,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @property
     def hub(self) -> Hub:
-        return self.server.hub  # type: ignore[attr-defined,no-any-return]
+        return self.server.hub  # type: ignore[attr-defined,no-any-return]  # put there by Hub
 
     def do_GET(self) -> None:
         self._answer(b"")

@@ -74,9 +74,16 @@ def data_set(folder: Path, count: int) -> Path:
     return path
 
 
+def task_of(body: dict[str, Any]) -> int:
+    """The number of the task that a request is about."""
+    found = re.search(r"Task (\d+):", json.dumps(body["messages"]))
+    assert found is not None
+    return int(found[1])
+
+
 def answer(body: dict[str, Any]) -> Turn:
     """Edit, then submit. How far it is, the messages say, so that any number of attempts may go on at once."""
-    number = int(re.search(r"Task (\d+):", json.dumps(body["messages"]))[1])  # type: ignore[index]
+    number = task_of(body)
     said = sum(message["role"] == "assistant" for message in body["messages"])
     outcome = OUTCOMES[number % len(OUTCOMES)]
     if outcome == "nothing":

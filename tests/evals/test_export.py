@@ -72,7 +72,7 @@ class FakeBase:
 def adapter(monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("harbor", "harbor.agents", "harbor.agents.installed", "harbor.agents.installed.base"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    sys.modules["harbor.agents.installed.base"].BaseInstalledAgent = FakeBase  # type: ignore[attr-defined]
+    sys.modules["harbor.agents.installed.base"].BaseInstalledAgent = FakeBase  # type: ignore[attr-defined]  # an empty module
     monkeypatch.delitem(sys.modules, "evals.harbor_agent", raising=False)
     from evals import harbor_agent
 

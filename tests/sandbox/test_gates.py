@@ -237,7 +237,7 @@ async def test_a_connection_that_was_dropped_before_it_was_served_is_closed() ->
         for task in gate._serving:
             task.cancel()
 
-    gate._arrived = drop_at_once  # type: ignore[method-assign]
+    gate._arrived = drop_at_once  # type: ignore[method-assign]  # the only way to that moment
     with socket.create_connection(listener.getsockname()) as client:
         while not arrived:
             await asyncio.sleep(0.01)

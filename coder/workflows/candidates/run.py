@@ -20,7 +20,6 @@ from coder.workflows.house import Engineer
 HEAD_START = 20.0
 """Seconds, at most, that the first has before the others begin: by then the server has read the prompt that all share."""
 Make = Callable[[int], Awaitable[Candidate]]
-Run = Callable[[Sequence[str]], Awaitable[bool]]
 
 
 class Candidates:
@@ -33,6 +32,8 @@ class Candidates:
         self._limits = limits
         self._emit = emit
         self._all: list[Candidate] = []
+        self._tried: dict[tuple[int, int], bool] = {}
+        """Whether a candidate's tests pass with another's change: writer and other by number."""
         self.why = ""
 
     async def __aenter__(self) -> Self:
@@ -125,5 +126,12 @@ class Candidates:
                 row = matrix[writer.index] = {writer.index: True}
                 for other in passed:
                     if other is not writer:
-                        row[other.index] = await other.judge.passes_with(other.tree, writer.tests)
+                        row[other.index] = await self._passes(writer, other)
         return matrix
+
+    async def _passes(self, writer: Candidate, other: Candidate) -> bool:
+        """Tried once: neither the tests nor the change of one that passed its gates alters any more."""
+        pair = writer.index, other.index
+        if pair not in self._tried:
+            self._tried[pair] = await other.judge.passes_with(other.tree, writer.tests)
+        return self._tried[pair]
