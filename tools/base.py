@@ -96,6 +96,8 @@ class Context:
     edits: int = 0
     edits_since_check: int = 0
     """Edits since tests or another program last ran."""
+    asked_back: bool = False
+    """Whether the model has been asked once if it means to give up without an edit."""
     last_tests: TestCounts | None = None
     undo: dict[str, list[Undo]] = field(default_factory=dict)
     ripgrep_inside: bool = True

@@ -16,6 +16,8 @@ from tools.textfile import TextFile, decode
 
 MAX_BYTES = 4_000_000
 """Larger files are for commands, not for the editor."""
+FEW_FILES = 20
+"""So many are all named in a hint."""
 _DIFF_CHARACTERS = 200_000
 _CUT = "\\ The change is larger than what is shown.\n"
 
@@ -47,7 +49,7 @@ def _is_beneath(path: str, top: str) -> bool:
 
 
 async def similar(context: Context, path: str) -> str:
-    """A hint naming files of the same or a like name, or nothing."""
+    """A hint naming files of the same or a like name; else all files, when those are few."""
     name = PurePosixPath(path).name
     escaped = "".join(f"\\{character}" if character in "*?[]{}!\\" else character for character in name)
     _, found = await files(context, f"**/{escaped}")
@@ -55,7 +57,10 @@ async def similar(context: Context, path: str) -> str:
         entries = context.sandbox.workspace.list(posixpath.dirname(path) or ".")
         near = difflib.get_close_matches(name, [PurePosixPath(entry.path).name for entry in entries], 3)
         found = [posixpath.join(posixpath.dirname(path), other) for other in near]
-    return f" Did you mean {' or '.join(found[:3])}?" if found else ""
+    if found:
+        return f" Did you mean {' or '.join(found[:3])}?"
+    _, every = await files(context, "**/*")
+    return f" The files are {', '.join(every)}." if 0 < len(every) <= FEW_FILES else ""
 
 
 async def read_text(context: Context, path: str) -> tuple[bytes, TextFile]:

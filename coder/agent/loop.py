@@ -35,6 +35,10 @@ SILENT_TURNS = 3
 """Answers in a row without a call before the attempt ends."""
 
 NO_CALL = "No tool was called. Call a tool, or submit when the work is done."
+CODE_ALONE = (
+    "No tool was called: code in an answer changes no file. Call a tool that writes it to its file, "
+    "or submit when the work is done."
+)
 EMPTY = "The answer was empty. Call a tool, or submit when the work is done."
 MORE = "Not ended yet: the user has something to add."
 INTERRUPTED = "interrupted by the user"
@@ -280,7 +284,7 @@ class Agent:
                 ("empty_answers", "empty") if empty else ("no_tool_call", "words without a tool call")
             )
             return Ending(reason, f"the model's last {SILENT_TURNS} answers were {what}")
-        await self._say(self._with_notes(CUT if reply.finish == "length" else EMPTY if empty else NO_CALL))
+        await self._say(self._with_notes(_want_of_call(reply)))
         return None
 
     async def _say(self, text: str) -> None:
@@ -331,6 +335,15 @@ class Agent:
             changed = await asyncio.to_thread(workspace.changes, self._tree or None, tree)
             await self._emit(events.Checkpoint(tree=tree, paths=tuple(change.path for change in changed)))
         self._tree = tree
+
+
+def _want_of_call(reply: Reply) -> str:
+    """What to tell a model whose answer had no call."""
+    if reply.finish == "length":
+        return CUT
+    if not reply.text.strip():
+        return EMPTY
+    return CODE_ALONE if "```" in reply.text else NO_CALL
 
 
 def _why(error: BaseException) -> str:

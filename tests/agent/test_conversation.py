@@ -32,7 +32,9 @@ def bash(command: str, **more: Any) -> Turn:
 
 CHECK = bash("python3 -c 'import calc; assert calc.add(1, 1) == 2'")
 SUBMIT = Turn(calls=[("submit", {"summary": "done"})])
-GIVE_UP = Turn(calls=[("submit", {"give_up": True, "summary": "no"})])
+GIVE_UP = Turn(
+    calls=[("submit", {"give_up": True, "summary": "no"})] * 2
+)  # asked back once, since it edited nothing
 
 
 async def test_it_thinks_fully_at_first_and_after_a_failure_and_less_at_routine_steps(play: Play) -> None:

@@ -109,3 +109,9 @@ async def test_the_plan_is_told(play: Play) -> None:
     played = await play([Turn(calls=[("plan", {"steps": steps})]), EDIT, CHECK, SUBMIT])
     (updated,) = [event for event in played.seen if isinstance(event, events.PlanUpdated)]
     assert updated.steps == (("look", True), ("mend", False))
+
+
+async def test_code_without_a_call_is_answered_with_how_it_reaches_its_file(play: Play) -> None:
+    played = await play([Turn(text="```python\ndef add(a, b): ...\n```"), EDIT, CHECK, SUBMIT])
+    assert "code in an answer changes no file" in played.bodies[1]["messages"][-1]["content"]
+    assert played.ending.reason == "submitted"

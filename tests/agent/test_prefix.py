@@ -61,7 +61,7 @@ async def test_thirty_requests_each_begin_with_the_one_before(play: Play) -> Non
     turns[11] = Turn(thinking="I turn it over.\n" * 400, calls=turns[11].calls)  # over its budget: closed
     turns.insert(12, Turn(calls=turns[11].calls))
     played = await play(
-        [*turns, Turn(calls=[("submit", {"give_up": True, "summary": "enough"})], thinking="Enough.")],
+        [*turns, Turn(calls=[("submit", {"give_up": True, "summary": "enough"})] * 2, thinking="Enough.")],
         levels=LEVELS,
         profile="nemotron-3-super",
         turns_allowed=TURNS + 2,

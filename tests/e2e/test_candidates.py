@@ -22,7 +22,9 @@ GIANT = f"{RIGHT}; python3 -c \"print('\\n'.join(f'def helper_{{n}}(x):\\n    re
 STRONG = "printf 'from calc import add\\n\\n\\ndef test_sums():\\n    assert add(2, 3) == 5\\n    assert add(-1, 1) == 0\\n' > test_sums.py"
 WEAK = "printf 'from calc import add\\n\\n\\ndef test_one():\\n    assert add(1, 1) == 2\\n' > test_one.py"
 TEST = Turn(calls=[("run_tests", {})])
-GIVES_UP = Turn(calls=[("submit", {"summary": "I cannot", "give_up": True})])
+GIVES_UP = Turn(
+    calls=[("submit", {"summary": "I cannot", "give_up": True})] * 2
+)  # asked back once, since it edited nothing
 
 
 def turns(*commands: str) -> list[Turn]:

@@ -119,6 +119,15 @@ async def test_a_wrong_path_is_answered_with_the_likely_one(toolbox: Toolbox, at
     assert "Did you mean src/shop/cart.py?" in typo.text
 
 
+async def test_a_path_like_no_other_is_answered_with_the_files_when_they_are_few(
+    toolbox: Toolbox, attempt: Open
+) -> None:
+    context = await attempt({"src/shop/cart.py": CART})
+    assert "The files are src/shop/cart.py." in (await edit(toolbox, context, "view", "yourfile.py")).text
+    many = await attempt({f"m{number:02}.py": "" for number in range(21)})
+    assert "The files are" not in (await edit(toolbox, many, "view", "yourfile.txt")).text
+
+
 @pytest.mark.parametrize(
     "path", ["/etc/passwd", "../secret", "a/../../secret", "~/x", "/workspace/../etc/passwd"]
 )

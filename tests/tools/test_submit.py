@@ -39,11 +39,21 @@ async def test_an_edit_that_was_undone_leaves_nothing_to_submit(toolbox: Toolbox
 
 async def test_giving_up_needs_a_reason(toolbox: Toolbox, attempt: Open) -> None:
     context = await attempt({})
+    context.note_edit()
     assert not (await toolbox.call("submit", {"give_up": True}, context)).finished
     result = await toolbox.call(
         "submit", {"give_up": True, "summary": "the server is closed source"}, context
     )
     assert (result.ok, result.finished) == (False, True)
+
+
+async def test_giving_up_without_an_edit_is_asked_back_once(toolbox: Toolbox, attempt: Open) -> None:
+    context = await attempt({"a.py": "x = 1\n"})
+    gives_up = {"give_up": True, "summary": "the bug was fixed"}
+    first = await toolbox.call("submit", gives_up, context)
+    assert not first.finished
+    assert "no file was edited" in first.text
+    assert (await toolbox.call("submit", gives_up, context)).finished
 
 
 async def test_a_task_without_a_change_or_a_test_can_end(toolbox: Toolbox, attempt: Open) -> None:
