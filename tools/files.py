@@ -59,7 +59,7 @@ async def similar(context: Context, path: str) -> str:
         found = [posixpath.join(posixpath.dirname(path), other) for other in near]
     if found:
         return f" Did you mean {' or '.join(found[:3])}?"
-    _, every = await files(context, "**/*")
+    _, every = await files(context, "!.git")  # a glob that takes files would take ignored ones, too
     return f" The files are {', '.join(every)}." if 0 < len(every) <= FEW_FILES else ""
 
 

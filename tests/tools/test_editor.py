@@ -123,6 +123,9 @@ async def test_a_path_like_no_other_is_answered_with_the_files_when_they_are_few
     toolbox: Toolbox, attempt: Open
 ) -> None:
     context = await attempt({"src/shop/cart.py": CART})
+    await toolbox.call(
+        "bash", {"command": "mkdir .venv && touch .venv/x.py && echo '*' > .venv/.gitignore"}, context
+    )
     assert "The files are src/shop/cart.py." in (await edit(toolbox, context, "view", "yourfile.py")).text
     many = await attempt({f"m{number:02}.py": "" for number in range(21)})
     assert "The files are" not in (await edit(toolbox, many, "view", "yourfile.txt")).text

@@ -38,8 +38,8 @@ async def test_an_edit_that_was_undone_leaves_nothing_to_submit(toolbox: Toolbox
 
 
 async def test_giving_up_needs_a_reason(toolbox: Toolbox, attempt: Open) -> None:
-    context = await attempt({})
-    context.note_edit()
+    context = await attempt({"a.py": "x = 1\n"})
+    await toolbox.call("bash", {"command": "echo 'x = 2' > a.py"}, context)
     assert not (await toolbox.call("submit", {"give_up": True}, context)).finished
     result = await toolbox.call(
         "submit", {"give_up": True, "summary": "the server is closed source"}, context
