@@ -61,6 +61,11 @@ class Turn:
     )
 
 
+def gives_up(why: str) -> Turn:
+    """Says so twice in one answer, since who edited nothing is asked back once."""
+    return Turn(calls=[("submit", {"give_up": True, "summary": why})] * 2)
+
+
 Script = Turn | Callable[[dict[str, Any]], Turn]
 
 

@@ -12,7 +12,7 @@ from coder.errors import ContextOverflow
 from coder.model.roles import Levels
 from coder.model.thinking import Thinking
 from tests.agent.conftest import Play
-from tests.scripted_server import ScriptedServer, Turn
+from tests.scripted_server import ScriptedServer, Turn, gives_up
 
 LEVELS = Levels(diagnosis=Thinking(4000), routine=Thinking(300))
 EDIT = Turn(
@@ -32,9 +32,7 @@ def bash(command: str, **more: Any) -> Turn:
 
 CHECK = bash("python3 -c 'import calc; assert calc.add(1, 1) == 2'")
 SUBMIT = Turn(calls=[("submit", {"summary": "done"})])
-GIVE_UP = Turn(
-    calls=[("submit", {"give_up": True, "summary": "no"})] * 2
-)  # asked back once, since it edited nothing
+GIVE_UP = gives_up("no")
 
 
 async def test_it_thinks_fully_at_first_and_after_a_failure_and_less_at_routine_steps(play: Play) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from coder.model.roles import Levels
 from coder.model.thinking import Thinking
 from tests.agent.conftest import Play
-from tests.scripted_server import Turn
+from tests.scripted_server import Turn, gives_up
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "live" / "nemotron3.jinja"
 TURNS = 30
@@ -61,7 +62,7 @@ async def test_thirty_requests_each_begin_with_the_one_before(play: Play) -> Non
     turns[11] = Turn(thinking="I turn it over.\n" * 400, calls=turns[11].calls)  # over its budget: closed
     turns.insert(12, Turn(calls=turns[11].calls))
     played = await play(
-        [*turns, Turn(calls=[("submit", {"give_up": True, "summary": "enough"})] * 2, thinking="Enough.")],
+        [*turns, replace(gives_up("enough"), thinking="Enough.")],
         levels=LEVELS,
         profile="nemotron-3-super",
         turns_allowed=TURNS + 2,

@@ -13,7 +13,7 @@ import pytest
 from coder.journal import load
 from coder.review_events import CandidateChosen, CandidateFinished
 from tests.e2e.conftest import Coder, git, tree
-from tests.scripted_server import ScriptedServer, Turn
+from tests.scripted_server import ScriptedServer, Turn, gives_up
 
 RIGHT = "sed -i 's/a - b/a + b/' calc.py"
 SPECIAL = "printf 'def add(a, b):\\n    return 2 if a == b == 1 else a - b\\n\\n\\ndef double(a):\\n    return a * 2\\n' > calc.py"
@@ -22,9 +22,7 @@ GIANT = f"{RIGHT}; python3 -c \"print('\\n'.join(f'def helper_{{n}}(x):\\n    re
 STRONG = "printf 'from calc import add\\n\\n\\ndef test_sums():\\n    assert add(2, 3) == 5\\n    assert add(-1, 1) == 0\\n' > test_sums.py"
 WEAK = "printf 'from calc import add\\n\\n\\ndef test_one():\\n    assert add(1, 1) == 2\\n' > test_one.py"
 TEST = Turn(calls=[("run_tests", {})])
-GIVES_UP = Turn(
-    calls=[("submit", {"summary": "I cannot", "give_up": True})] * 2
-)  # asked back once, since it edited nothing
+GIVES_UP = gives_up("I cannot")
 
 
 def turns(*commands: str) -> list[Turn]:

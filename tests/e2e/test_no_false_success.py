@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import EDIT, LIST, SUBMIT, TEST, Coder, scripted, tree
-from tests.scripted_server import Turn
+from tests.scripted_server import Turn, gives_up
 
 BASH = "bash"
 WRONG = Turn(
@@ -30,9 +30,7 @@ CONFTEST = "import pytest\n\n\ndef pytest_collection_modifyitems(items):\n    it
 PLUGIN = Turn(
     calls=[("str_replace_editor", {"command": "create", "path": "conftest.py", "file_text": CONFTEST})]
 )
-GIVE_UP = Turn(
-    calls=[("submit", {"give_up": True, "summary": "the test contradicts itself"})] * 2
-)  # asked back once, since it edited nothing
+GIVE_UP = gives_up("the test contradicts itself")
 FORGED = Turn(
     calls=[(BASH, {"command": "printf 'import os\\nprint(\"2 passed\")\\nos._exit(0)\\n' > calc.py"})]
 )
