@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from coder import events
 from coder.events import Emit
 from coder.workflows.evidence import MAX_OUTPUT, Evidence, Gate, Tests, not_applicable
-from coder.workflows.gates import coverage
+from coder.workflows.gates import coverage, mutation
 from coder.workflows.gates.checked import checked
+from coder.workflows.gates.docs import asks_for_docs, code_unchanged
 from coder.workflows.gates.files import minimal, no_secrets, parses, runs_nothing_later
 from coder.workflows.gates.source import ChangedFile, changed_files
 from coder.workflows.gates.tests import failing_targets, fixed, no_regressions, reproduced, tests_unchanged
@@ -42,6 +44,7 @@ class Judge:
         self.targets: tuple[str, ...] = ()
         """The tests that the task names, as node ids."""
         self.expects_failure = request.workflow == "fix"
+        self._only_docs = not self.expects_failure and asks_for_docs(request.task)
         self._must_change = request.must_change
         self._since = since
         self._known = {} if known is None else known
@@ -115,6 +118,8 @@ class Judge:
         await self._gate(self._inside(patch))
         if self.expects_failure:
             await self._gate(tests_unchanged(changes))
+        if self._only_docs:
+            await self._gate(code_unchanged(files))
         await self._gate(parses(files))
         await self._gate(minimal(files, self._task, strict=self.expects_failure))
         await self._gate(no_secrets(files))
@@ -145,6 +150,8 @@ class Judge:
         await self._gate(no_regressions(before, after))
         if self.evidence.passed and self.expects_failure:
             await self._coverage(tree, files, sorted(failing))
+        if self.evidence.passed and not self.expects_failure:
+            await self._mutation(tree, changes, files)
         if self.evidence.passed:
             await self._checkers(tree, files)
 
@@ -156,6 +163,49 @@ class Judge:
             async with self._site.clean(tree) as sandbox:
                 gate = await coverage.covered(sandbox, files, failing, python=python, timeout=timeout)
         await self._gate(gate)
+
+    async def _mutation(self, tree: str, changes: Sequence[Change], files: Sequence[ChangedFile]) -> None:
+        """Tests that the change brings must be able to fail, or they prove nothing."""
+        tests = {file.path: file.new for file in files if file.new is not None and _is_python_test(file.path)}
+        new = frozenset(test for test in self._brought() if test.partition("::")[0] in tests)
+        if not new:
+            gate = not_applicable(mutation.NAME, "the change brings no new test")
+        elif self._config.test:
+            gate = not_applicable(mutation.NAME, "the tests have a command of their own")
+        else:
+            await self._emit(events.Activity(text="trying the new tests on mutated sources"))
+            left = new - await self._new_tests_on_old_code(tree, changes)
+            gate = await self._mutated(tree, left, b"\n".join(tests.values()).decode("utf-8", "replace"))
+        await self._gate(gate)
+
+    def _brought(self) -> frozenset[str]:
+        before, after = self.evidence.before, self.evidence.after
+        if before is None or after is None:
+            return frozenset()
+        return after.passed - before.passed - before.failing - before.skipped
+
+    async def _mutated(self, tree: str, new: frozenset[str], source: str) -> Gate:
+        if not new:
+            return Gate(mutation.NAME, True, "the new tests fail on the code before the change")
+        workspace, python = await self._site.workspace(), await self._site.python()
+        files = await asyncio.to_thread(workspace.tree_files, tree)
+        sources = await asyncio.to_thread(
+            mutation.sources_for, source, files, lambda path: workspace.shadow.blob(files[path].id)
+        )
+        seconds = self.evidence.after.seconds if self.evidence.after else 0.0
+        timeout = min(self._config.test_timeout, mutation.timeout(seconds))
+        config = replace(self._config, test_timeout=timeout)
+
+        async def seen(wanted: Mapping[str, list[int]]) -> Mapping[str, coverage.Lines]:
+            async with self._site.clean(tree) as sandbox:
+                return await coverage.lines_run(sandbox, wanted, sorted(new), python=python, timeout=timeout)
+
+        async def trial(laid: Mapping[str, bytes], tests: frozenset[str]) -> Tests:
+            mutated = await asyncio.to_thread(workspace.compose, tree, dict(laid))
+            async with self._site.clean(mutated) as sandbox:
+                return await run_suite(sandbox, sorted(tests), config=config, python=python)
+
+        return await mutation.tests_can_fail(new, source, sources, seen, trial)
 
     async def _checkers(self, tree: str, files: Sequence[ChangedFile]) -> None:
         workspace = await self._site.workspace()
@@ -237,6 +287,10 @@ class Judge:
                 applicable=gate.applicable,
             )
         )
+
+
+def _is_python_test(path: str) -> bool:
+    return path.endswith(".py") and is_test(path)
 
 
 def _hashes(workspace: Workspace, base: str, tree: str, patch: bytes) -> dict[str, str]:

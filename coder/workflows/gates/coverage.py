@@ -37,10 +37,21 @@ async def covered(
         return not_applicable(NAME, "no line of Python was changed")
     if not tests:
         return not_applicable(NAME, "no test was seen to fail before")
-    script = _script(python, tests[:MAX_TESTS], wanted)
+    return judged(await lines_run(sandbox, wanted, tests[:MAX_TESTS], python=python, timeout=timeout))
+
+
+async def lines_run(
+    sandbox: Sandbox,
+    wanted: Mapping[str, Sequence[int]],
+    tests: Sequence[str],
+    *,
+    python: str,
+    timeout: float,
+) -> dict[str, Lines]:
+    """Which of the `wanted` lines of each file `tests` run; nothing where that could not be seen."""
     plugin = resources.files("coder.workflows.gates").joinpath("coverage_plugin.py").read_bytes()
-    result = await sandbox.run(script, timeout=timeout, stdin=plugin)
-    return judged(read_lines(result.text()))
+    result = await sandbox.run(_script(python, tests, wanted), timeout=timeout, stdin=plugin)
+    return read_lines(result.text())
 
 
 def changed_lines(files: Sequence[ChangedFile]) -> dict[str, list[int]]:
