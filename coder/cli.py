@@ -225,6 +225,7 @@ def init(as_json: bool, **flags: Any) -> None:
 @click.option("--port", type=int, help="The port to listen on; 8080 with llama.cpp, 8000 with the others.")
 @click.option("--context", type=int, help="Tokens of context; 16384 with llama.cpp, else the hardware's own.")
 @click.option("--threads", type=int, default=0, help="CPU threads for llama.cpp; 0 is one for each core.")
+@click.option("--slots", type=click.IntRange(1, 32), help="Requests that llama.cpp serves side by side; 2 otherwise, and --candidates gains from as many.")  # fmt: skip
 @click.option("--start", is_flag=True, help="Start that server, instead of only printing its command.")
 @click.option("--force", is_flag=True, help="Go on where the model does not fit the GPUs.")
 def serve(
@@ -235,6 +236,7 @@ def serve(
     port: int | None,
     context: int | None,
     threads: int,
+    slots: int | None,
     start: bool,
     force: bool,
 ) -> None:
@@ -249,9 +251,10 @@ def serve(
         from coder.model.serve import serve_forever
 
         port, context = 8080 if port is None else port, 16384 if context is None else context
-        raise SystemExit(serve_forever(weights, host=host, port=port, context=context, threads=threads))
-    if threads:
-        raise UsageError("--threads is for llama.cpp alone")
+        slots = slots or 2
+        raise SystemExit(serve_forever(weights, host=host, port=port, context=context, threads=threads, slots=slots))  # fmt: skip
+    if threads or slots:
+        raise UsageError("--threads and --slots are for llama.cpp alone")
     from coder.model.launch.run import launch
 
     status = launch(

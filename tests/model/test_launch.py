@@ -381,7 +381,14 @@ def test_start_on_named_hardware_wants_that_hardware(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--start"], ["--hardware", "b200"], ["--force"], ["--backend", "vllm", "--threads", "2"]]
+    "words",
+    [
+        ["--start"],
+        ["--hardware", "b200"],
+        ["--force"],
+        ["--backend", "vllm", "--threads", "2"],
+        ["--backend", "vllm", "--slots", "4"],
+    ],
 )
 def test_options_of_the_other_kind_of_server_are_refused(words: list[str], machine: Machine) -> None:
     done = machine.coder(*words)

@@ -1,6 +1,7 @@
 """The embedded server: a child process with the real llama.cpp, and the real small model where it is marked."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -124,12 +125,15 @@ async def test_the_small_model_is_served_recognised_answers_and_calls(model_file
 @pytest.mark.model
 @pytest.mark.slow
 def test_coder_serve_serves_until_ctrl_c_and_leaves_nothing(model_file: Path) -> None:
-    code = f"import sys\nfrom coder.model.serve import serve_forever\nsys.exit(serve_forever({str(model_file)!r}, port=0, context=1024))"
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    flags = ["--model", str(model_file), "--port", "0", "--context", "1024", "--slots", "3"]
+    command = [sys.executable, "-m", "coder", "serve", *flags]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(3)]
     url = next(word for line in lines for word in line.split() if word.startswith("http"))
     assert urllib.request.urlopen(f"{url}/models", timeout=10).status == 200
+    with urllib.request.urlopen(f"{url.removesuffix('/v1')}/props", timeout=10) as answer:
+        assert json.load(answer)["total_slots"] == 3
     child = _children(process.pid)
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
