@@ -128,6 +128,38 @@ def test_several_attempts(server: ScriptedServer, tmp_path: Path) -> None:
     assert (output / "preds-2.jsonl").read_text().count("\n") == 3
 
 
+def test_candidates_in_each_attempt(server: ScriptedServer, tmp_path: Path) -> None:
+    data, output = made.data_set(tmp_path, 3), tmp_path / "out"
+    command = made.run_words(data, output, server.base_url, "--candidates", "2")
+    done = made.done(command, tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = results(output)
+    assert [found[f"made__task-{number}/1"]["status"] for number in range(3)] == [
+        "resolved",
+        "resolved",
+        "unresolved",
+    ]
+    journal = (output / "instances/made__task-0/1/journal.jsonl").read_text()
+    assert journal.count('"type":"CandidateStarted"') == 2
+    assert found["made__task-0/1"]["spent"]["requests"] > 2
+
+
+def test_a_reviewer_in_each_attempt_and_what_it_refuses_is_graded_all_the_same(tmp_path: Path) -> None:
+    def answer(body: dict[str, Any]) -> Turn:
+        if "report_review" not in json.dumps(body.get("tools", [])):
+            return made.answer(body)
+        finding = {"file": "value.txt", "line": 1, "severity": "error", "reason": "no", "quote": "right"}
+        return Turn(calls=[("report_review", {"verdict": "REQUEST_CHANGES", "findings": [finding]})])
+
+    data, output = made.data_set(tmp_path, 1), tmp_path / "out"
+    with ScriptedServer([answer], after="repeat") as server:
+        flags = ["--reviewer", "--max-turns", "30"]
+        done = made.done(made.run_words(data, output, server.base_url, *flags), tmp_path)
+        assert done.returncode == 0, done.stderr
+    (result,) = results(output).values()
+    assert (result["status"], result["reason"]) == ("resolved", "review")
+
+
 def test_a_dead_server_ends_the_run_and_loses_nothing(tmp_path: Path) -> None:
     data, output = made.data_set(tmp_path, 12), tmp_path / "out"
     broken = Turn(status=400, body={"error": {"message": "no such model"}})
