@@ -38,7 +38,7 @@ def _workers(context: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option("--thinking", help="off, low, full, or a number of tokens.")
 @click.option("--routine", help="The same, for steps after which nothing failed.")
 @click.option("--strategy", type=click.Choice(["auto", "agent", "repair"]), default="auto", show_default=True, help="How to work; auto lets the profile decide.")  # fmt: skip
-@click.option("--candidates", type=click.IntRange(1, 8), metavar="N", help="In each attempt, so many side by side, from which one is chosen as `coder fix` does: by gates and tests, never by the hidden ones.")  # fmt: skip
+@click.option("--candidates", type=click.IntRange(1, 8), metavar="N", help="In each attempt, so many side by side, from which one is chosen as `coder fix` does: by gates and tests, never by the hidden ones; 1 compares with them.")  # fmt: skip
 @click.option("--reviewer", flag_value="on", default=None, help="Have each change reviewed before it counts.")
 @click.option("--workflow", type=click.Choice(["fix", "run"]), help="fix expects a failing test to be there already; for the suites that ship, else run.")  # fmt: skip
 @click.option("--test", metavar="CMD", help="How the agent runs tests; pytest, or node --test, otherwise. Never the hidden ones.")  # fmt: skip

@@ -45,8 +45,8 @@ class Settings:
 
     @property
     def judged(self) -> bool:
-        """Whether the gates have a say before the grading: candidates and reviewers need what they saw."""
-        return (self.flags.get("candidates") or 1) > 1 or self.flags.get("reviewer") == "on"
+        """Whether the gates have a say before the grading: candidates, were it one, and reviewers need what they saw."""
+        return bool(self.flags.get("candidates")) or self.flags.get("reviewer") == "on"
 
 
 @dataclass(slots=True)
