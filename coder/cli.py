@@ -74,6 +74,7 @@ def cli() -> None:
     Repair what fails here:            coder fix "failing test"
     Repair one test, change the files: coder fix tests/test_cart.py::test_total --apply
     Set up what its tests need, once:  coder init
+    Review this branch:                coder review
     Look at what was done:             coder show
 
     The model works on a copy of the repository in a sandbox without network. Your files change only with
