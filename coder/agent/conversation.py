@@ -63,8 +63,10 @@ class Conversation:
         limits: Limits,
         levels: Levels,
         emit: Emit,
+        temperature: float | None = None,
     ) -> None:
         self.transcript = start
+        self._temperature = temperature
         self._model = model
         self._toolbox = toolbox
         self._limits = limits
@@ -151,6 +153,7 @@ class Conversation:
                 self.transcript.messages,
                 tools=self._toolbox.schemas(),
                 max_tokens=self._limits.completion_cap(self._model.profile.max_tokens),
+                temperature=self._temperature,
                 thinking=self._levels.at(step),
                 known_tools=self._toolbox.knows,
                 on_delta=self._on_delta,

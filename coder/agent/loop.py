@@ -94,8 +94,11 @@ class Agent:
         levels: Levels,
         finish_gate: FinishGate | None = None,
         attended: Attended | None = None,
+        temperature: float | None = None,
     ) -> None:
+        """`temperature` instead of the profile's."""
         self._model = model
+        self._temperature = temperature
         self._levels = levels
         self._toolbox = toolbox
         self._context = context
@@ -147,6 +150,7 @@ class Agent:
             limits=self._limits,
             levels=self._levels,
             emit=self._emit,
+            temperature=self._temperature,
         )
         said = events.UserMessage(text=task)
         if attended is not None:

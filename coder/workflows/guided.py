@@ -17,6 +17,7 @@ from coder.model.roles import Levels
 from coder.model.thinking import estimate_tokens
 from coder.workflows.evidence import Tests
 from coder.workflows.repair import Failure, TestOutcome, repair
+from coder.workflows.share import Share
 from coder.workflows.suite import run_suite
 from coder.workflows.trace import MAX_TRACE, SECONDS, plugin_source, trace_command
 from tools.base import Context
@@ -177,12 +178,12 @@ async def guided_repair(
     config: Config,
     limits: Limits,
     emit: Emit,
+    share: Share,
 ) -> Ending:
     """Repair `failing`, which failed with `before`. Raises LimitReached and ModelError."""
     bench = WorkBench(context=context, model=model, levels=levels, config=config, limits=limits, emit=emit)
-    outcome = await repair(
-        bench, Failure(tuple(failing), before.output), task=task, regression=sorted(before.passed)
-    )
+    failure = Failure(tuple(failing), before.output)
+    outcome = await repair(bench, failure, task=task, regression=sorted(before.passed), share=share)
     if outcome.solved:
         return Ending("repaired", f"solved with {outcome.attempts} samples", outcome.explanation)
     return Ending("attempts_used_up", f"{outcome.attempts} samples did not repair it", outcome.explanation)

@@ -27,6 +27,7 @@ from coder.workflows.repair_prompt import (
     rewrites,
     without_marks,
 )
+from coder.workflows.share import WHOLE, Share
 from coder.workflows.splice import Refusal, Splice, answer_is_complete, code_of, cut_after, splice
 from coder.workflows.suspicion import calls_of, rank
 from coder.workflows.trace import read_trace
@@ -172,14 +173,15 @@ async def repair(
     task: str = "",
     attempts: int = DEFAULT_ATTEMPTS,
     regression: Sequence[str] = (),
+    share: Share = WHOLE,
 ) -> RepairOutcome:
     """Sample corrected functions until `failure.tests` pass and the `regression` targets still do.
 
     `task` is what the user wrote; it goes into the prompt. At most `attempts` completions are asked for. Test files
-    are never written. Unless solved, the files are left with the best partial repair, or as they were. Raises what
+    are never written. Of several repairs of the same failure each takes its `share` of the plan. Unless solved, the files are left with the best partial repair, or as they were. Raises what
     the bench raises, after the same clean-up.
     """
-    search = _Search(bench, task, tuple(regression))
+    search = _Search(bench, task, tuple(regression), share)
     best = await search.run(failure, attempts)
     return RepairOutcome(search.solved, search.count, best.changed, best.explanation)
 
@@ -187,10 +189,11 @@ async def repair(
 class _Search:
     """Sampling from the newest base; back to the one before it when that leads nowhere."""
 
-    def __init__(self, bench: Bench, task: str, regression: tuple[str, ...]) -> None:
+    def __init__(self, bench: Bench, task: str, regression: tuple[str, ...], share: Share) -> None:
         self.bench = bench
         self.task = task
         self.regression = regression
+        self.share = share
         self.originals: dict[str, bytes] = {}
         self.count = 0
         self.solved = False
@@ -233,7 +236,7 @@ class _Search:
         calls = read_trace(await self.bench.trace(list(targets)))
         suspects = rank(scene, calls, failure.tests)
         case = Case(scene, suspects, tuple(calls_of(calls, failure.tests)), failure.output, self.task)
-        attempts = plan(suspects)
+        attempts = islice(plan(suspects), self.share.index, None, self.share.of)
         return _Base(
             failure, case, islice(attempts, ATTEMPTS_AFTER_PROGRESS) if contents else attempts, contents or {}
         )
@@ -250,7 +253,7 @@ class _Search:
                 messages,
                 temperature=attempt.temperature if turn == 1 else WARM,
                 max_tokens=_max_tokens(base.case, attempt.view),
-                seed=self.count,
+                seed=(self.count - 1) * self.share.of + self.share.index + 1,
                 done=partial(_is_complete, attempt.view),
             )
             better, reply = await self._judge(base, attempt, without_marks(answer))

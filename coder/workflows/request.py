@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coder.config import Config
 from coder.environment import Prepared
+from coder.workflows.share import WHOLE, Share
 
 Approve = Callable[[str], Awaitable[bool]]
 """Shown a patch, says whether to apply it."""
@@ -35,5 +36,6 @@ class Request:
     """Ending without a change is refused."""
     verify: bool = True
     """Off: the change is handed over as it is, without gates, since it is judged elsewhere."""
+    share: Share = WHOLE
     prepared: Prepared | None = None
     """What commands run with, where the caller has prepared it; else it is found."""

@@ -13,7 +13,7 @@ from coder.agent.limits import Limits
 from coder.agent.loop import Attended, Ending
 from coder.agent.memory import SPAN
 from coder.errors import CoderError, Interrupted, LimitReached, ModelError, NoSandbox, UsageError
-from coder.events import Emit, RunFinished, Sink, Stream, within
+from coder.events import Emit, RunFinished, Sink, Stream
 from coder.journal import FILE, Journal
 from coder.model.roles import Levels
 from coder.workflows.acceptance import Acceptance
@@ -25,6 +25,7 @@ from coder.workflows.house import Engineer, House
 from coder.workflows.judge import Judge
 from coder.workflows.record import Recorder
 from coder.workflows.request import Request
+from coder.workflows.share import Share
 from coder.workflows.site import Site
 from sandbox.errors import SandboxError
 from sandbox.repository import Repository, head_commit
@@ -139,9 +140,10 @@ class Run:
         """Several attempts side by side; the chosen one is delivered as a single one would be."""
         request = self._request
 
-        async def make(index: int) -> Candidate:
-            emit = within(self._emit, f"candidate-{index}")
-            own = replace(request, state=request.state / f"candidate-{index}")
+        count = request.config.candidates
+
+        async def make(index: int, emit: Emit) -> Candidate:
+            own = replace(request, state=request.state / f"candidate-{index}", share=Share(index - 1, count))
             house, limits = House(own, emit, engineer=engineer), self._fresh_limits()
             site = await house.place()
             judge = Judge(own, site, emit, known=house.tested)
@@ -155,7 +157,6 @@ class Run:
                 index=index, house=house, judge=judge, acceptance=acceptance, limits=limits, site=site, state=own.state, emit=emit, attempt=attempt
             )  # fmt: skip
 
-        count = request.config.candidates
         async with Candidates(
             count, make, task=request.task, limits=self._limits, emit=self._emit
         ) as candidates:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class Several:
             return turn
         ((name, arguments),) = turn.calls
         assert isinstance(arguments, dict)
-        return Turn(calls=[(name, {"command": f"{arguments['command']}; : candidate-mark-{which}"})])
+        return replace(turn, calls=[(name, {"command": f"{arguments['command']}; : candidate-mark-{which}"})])
 
 
 def run(coder: Coder, several: Several, *flags: str, task: str = "failing test") -> Any:
@@ -150,6 +151,24 @@ def test_all_begin_with_the_same_words(repository: Path, coder: Coder) -> None:
     assert all(messages == several.prompts[0] for messages in several.prompts)
     assert "a + b" in (repository / "calc.py").read_text()
     assert sorted(path.name for path in repository.iterdir()) == [".git", "calc.py", "test_calc.py"]
+
+
+def test_the_others_begin_when_the_first_answer_does(coder: Coder) -> None:
+    """Its prompt is in the server's cache by then; nobody waits for the end of that answer."""
+    first, *rest = turns(RIGHT)
+    several = Several([replace(first, text="I see what is wrong here.", pause=0.5), *rest], turns(RIGHT))
+    with ScriptedServer([several], model="scripted-model", after="repeat") as server:
+        assert coder(server, "--candidates", "2").exit == 0
+        slow, other = server.requests[:2]
+        assert slow.started < other.started < slow.finished
+
+
+def test_a_model_that_always_says_the_same_says_something_else_as_another_candidate(coder: Coder) -> None:
+    several = Several(turns(RIGHT), turns(RIGHT))
+    with ScriptedServer([several], model="scripted-model", after="repeat") as server:
+        assert coder(server, "--candidates", "2", "--profile", "small-coder").exit == 0
+        begun = [request.body for request in server.requests if len(request.body["messages"]) == 2]
+    assert sorted(body["temperature"] for body in begun) == [0.0, 0.8]
 
 
 def test_the_rest_is_stopped_when_enough_agree(repository: Path, coder: Coder) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from coder.errors import LimitReached
 from coder.workflows.repair import Failure, RepairOutcome, TestOutcome, plan, repair
+from coder.workflows.share import Share
 from coder.workflows.trace import plugin_source, read_trace, trace_command
 
 CALC = """\
@@ -59,6 +60,7 @@ class FolderBench:
         self.answers = list(answers)
         self.asked: list[list[dict[str, str]]] = []
         self.temperatures: list[float] = []
+        self.seeds: list[int | None] = []
         self.notes: list[str] = []
         self.runs: list[tuple[str, ...]] = []
 
@@ -103,6 +105,7 @@ class FolderBench:
             raise LimitReached("tokens", "no more answers")
         self.asked.append([dict(message) for message in messages])
         self.temperatures.append(temperature)
+        self.seeds.append(seed)
         return self.answers.pop(0)
 
     async def note(self, text: str) -> None:
@@ -251,6 +254,16 @@ def test_a_repository_without_suspects_ends_at_once(tmp_path):
 def test_the_plan_varies_the_view_before_it_repeats():
     first = list(islice(plan(()), 3))
     assert [attempt.temperature for attempt in first] == [0.0, 0.8, 0.8]
+
+
+def test_attempts_side_by_side_share_the_plan_and_never_ask_the_same(root):
+    elsewhere = "```python\ndef nothing_of_this():\n    pass\n```"
+    whole, first, second = (FolderBench(root, [elsewhere] * count) for count in (6, 3, 3))
+    run(whole, "test_calc.py::test_double")
+    run(first, "test_calc.py::test_double", share=Share(0, 2))
+    run(second, "test_calc.py::test_double", share=Share(1, 2))
+    assert (first.asked, second.asked) == (whole.asked[::2], whole.asked[1::2])
+    assert (whole.seeds, first.seeds, second.seeds) == ([1, 2, 3, 4, 5, 6], [1, 3, 5], [2, 4, 6])
 
 
 def test_a_trace_has_calls_arguments_results_and_exceptions(tmp_path):

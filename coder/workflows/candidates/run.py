@@ -10,7 +10,7 @@ from typing import Any, Self
 from coder import events
 from coder.agent.limits import Limits
 from coder.errors import CoderError
-from coder.events import Emit
+from coder.events import Emit, within
 from coder.review_events import CandidateChosen, CandidateStarted
 from coder.workflows.candidates.candidate import Candidate
 from coder.workflows.candidates.choice import Ballot, Row
@@ -18,12 +18,14 @@ from coder.workflows.candidates.pairwise import preferred
 from coder.workflows.house import Engineer
 
 HEAD_START = 20.0
-"""Seconds, at most, that the first has before the others begin: by then the server has read the prompt that all share."""
-Make = Callable[[int], Awaitable[Candidate]]
+"""Seconds, at most, that the first has before the others begin; else until its first answer begins, since then the
+server has read the prompt that all share."""
+Make = Callable[[int, Emit], Awaitable[Candidate]]
+_ANSWERS = events.TextDelta | events.ThinkingDelta | events.AssistantMessage
 
 
 class Candidates:
-    """`count` candidates, made by `make` from their number. A context: at its end every copy and sandbox is gone."""
+    """`count` candidates, made by `make` from their number and their emitter. A context: at its end every copy and sandbox is gone."""
 
     def __init__(self, count: int, make: Make, *, task: str, limits: Limits, emit: Emit) -> None:
         self._count = count
@@ -34,6 +36,8 @@ class Candidates:
         self._all: list[Candidate] = []
         self._tried: dict[tuple[int, int], bool] = {}
         """Whether a candidate's tests pass with another's change: writer and other by number."""
+        self._read = asyncio.Event()
+        """Whether the server has read a prompt to its end: an answer has begun."""
         self.why = ""
 
     async def __aenter__(self) -> Self:
@@ -84,20 +88,30 @@ class Candidates:
 
     async def _worked(self, engineer: Engineer) -> None:
         for index in range(1, self._count + 1):
-            candidate = await self._make(index)
+            candidate = await self._make(index, self._heard(within(self._emit, f"candidate-{index}")))
             self._all.append(candidate)
         first, *others = self._all
         tasks = [asyncio.create_task(self._one(first, engineer))]
+        reading = asyncio.create_task(self._read.wait())
         try:
-            await asyncio.wait(tasks, timeout=HEAD_START if others else None)
+            if others:
+                await asyncio.wait({*tasks, reading}, timeout=HEAD_START, return_when=asyncio.FIRST_COMPLETED)
             tasks += [asyncio.create_task(self._one(each, engineer)) for each in others]
             await self._until_enough_agree(tasks)
         finally:
-            for task in tasks:
+            for task in (reading, *tasks):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(reading, *tasks, return_exceptions=True)
         if all(each.outcome == "error" for each in self._all):
             raise CoderError(f"no candidate could work: {self._all[0].reason}")
+
+    def _heard(self, emit: Emit) -> Emit:
+        async def emit_and_listen(event: events.Event) -> None:
+            if isinstance(event, _ANSWERS):
+                self._read.set()
+            await emit(event)
+
+        return emit_and_listen
 
     async def _one(self, candidate: Candidate, engineer: Engineer) -> None:
         await self._emit(CandidateStarted(index=candidate.index, of=self._count, name=candidate.name))
