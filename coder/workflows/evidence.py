@@ -83,6 +83,10 @@ class Tests:
         }
 
 
+Tested = dict[tuple[str, ...], Tests]
+"""Runs in clean sandboxes, by snapshot and the named tests; no name means all."""
+
+
 @dataclass(slots=True)
 class Evidence:
     """Filled as the run goes on; whatever is missing was not seen."""

@@ -12,7 +12,7 @@ from coder.model.client import ModelClient
 from coder.model.profile import Profile
 from coder.model.roles import Levels, connect_role
 from coder.model.thinking import Thinking
-from coder.workflows.evidence import Tests
+from coder.workflows.evidence import Tested
 from coder.workflows.leftovers import Swept, sweep
 from coder.workflows.request import Request
 from coder.workflows.site import Site
@@ -58,8 +58,7 @@ class House:
         self.site: Site | None = None
         self.since = ""
         """The snapshot that the user's own files hold by now; empty for the copy's start."""
-        self.tested: dict[str, Tests] = {}
-        """Runs of all tests in clean sandboxes, by snapshot."""
+        self.tested: Tested = {}
         self._request = request
         self._emit = emit
         self._repository: Repository | None = None

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from coder import events
 from coder.events import Emit
-from coder.workflows.evidence import MAX_OUTPUT, Evidence, Gate, Tests, not_applicable
+from coder.workflows.evidence import MAX_OUTPUT, Evidence, Gate, Tested, Tests, not_applicable
 from coder.workflows.gates import coverage, mutation
 from coder.workflows.gates.checked import checked
 from coder.workflows.gates.docs import asks_for_docs, code_unchanged
@@ -36,10 +36,10 @@ class Judge:
         emit: Emit,
         *,
         since: str = "",
-        known: dict[str, Tests] | None = None,
+        known: Tested | None = None,
     ) -> None:
-        """The change counts from the snapshot `since`, by default the copy's start. `known` keeps runs of all tests
-        by the snapshot that they were made on."""
+        """The change counts from the snapshot `since`, by default the copy's start. What is `known` of a snapshot is
+        not run again."""
         self.evidence = Evidence()
         self.targets: tuple[str, ...] = ()
         """The tests that the task names, as node ids."""
@@ -66,9 +66,19 @@ class Judge:
         if not self._config.test:
             self.targets = await asyncio.to_thread(_named, self._task, workspace, self._base(workspace))
         await self._emit(events.Activity(text="running the tests on an untouched copy"))
-        async with self._site.clean(self._since) as sandbox:
-            self.evidence.before = await self._run(sandbox, "before", self.targets)
+        self.evidence.before = await self._before(self._base(workspace), self.targets)
         return self.evidence.before
+
+    async def _before(self, base: str, targets: Sequence[str] = ()) -> Tests:
+        """What tests say without the change, run once in a clean sandbox."""
+        key = (base, *targets)
+        if (known := self._known.get(key)) is not None:
+            return known
+        async with self._site.clean(base) as sandbox:
+            tests = await self._run(sandbox, "before", targets)
+        if not tests.problem:
+            self._known[key] = tests
+        return tests
 
     async def objection(self) -> str:
         """What already speaks against the present state of the model's copy; empty when nothing does.
@@ -230,13 +240,7 @@ class Judge:
         named = self.evidence.before
         if named is not None and not self.targets:
             return named
-        base = self._base(await self._site.workspace())
-        whole = self._known.get(base)
-        if whole is None:
-            async with self._site.clean(base) as sandbox:
-                whole = await self._run(sandbox, "before")
-            if not whole.problem:
-                self._known[base] = whole
+        whole = await self._before(self._base(await self._site.workspace()))
         self.evidence.before = named if named is not None and whole.problem else whole
         return self.evidence.before
 

@@ -20,6 +20,7 @@ from coder.workflows.acceptance import Acceptance
 from coder.workflows.candidates.candidate import Candidate
 from coder.workflows.candidates.run import Candidates
 from coder.workflows.deliver import deliver, keep
+from coder.workflows.evidence import Tested
 from coder.workflows.fix import Fix
 from coder.workflows.house import Engineer, House
 from coder.workflows.judge import Judge
@@ -141,12 +142,13 @@ class Run:
         request = self._request
 
         count = request.config.candidates
+        tested: Tested = {}  # the copies of all begin alike
 
         async def make(index: int, emit: Emit) -> Candidate:
             own = replace(request, state=request.state / f"candidate-{index}", share=Share(index - 1, count))
             house, limits = House(own, emit, engineer=engineer), self._fresh_limits()
             site = await house.place()
-            judge = Judge(own, site, emit, known=house.tested)
+            judge = Judge(own, site, emit, known=tested)
             acceptance = Acceptance(own, judge=judge, house=house, limits=limits, emit=emit)
 
             async def attempt(candidate: Candidate, engineer: Engineer) -> Ending:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from coder.events import SuiteRan
 from coder.journal import load
 from coder.review_events import CandidateChosen, CandidateFinished
 from tests.e2e.conftest import Coder, git, tree
@@ -121,6 +122,28 @@ def test_the_smaller_of_two_that_nothing_tells_apart(repository: Path, coder: Co
     assert several.preferences == 2
     assert "2 * a" not in done.result["patch"]
     assert "smallest change" in chosen.why
+
+
+def test_two_that_differ_in_comments_only_are_the_same_change(repository: Path, coder: Coder) -> None:
+    several = Several(turns(RIGHT), turns(f"{RIGHT}; sed -i 's/a + b/a + b  # the sum/' calc.py"))
+    done = run(coder, several)
+    assert done.exit == 0, done.stderr
+    _, (chosen,) = told(done.result)
+    assert several.preferences == 0
+    assert chosen.why == "2 of the candidates passed every gate, all with the same change"
+
+
+def test_what_the_tests_say_before_is_seen_once_for_all(coder: Coder) -> None:
+    first, *rest = turns(RIGHT)
+    several = Several([replace(first, delay=6.0), *rest], turns(RIGHT), turns(RIGHT))
+    done = run(coder, several)
+    assert done.exit == 0, done.stderr
+    before = [
+        each
+        for each in load(Path(done.result["journal"]))
+        if isinstance(each, SuiteRan) and each.stage == "before"
+    ]
+    assert len(before) == 1
 
 
 def test_a_preference_in_both_orders_counts(repository: Path, coder: Coder) -> None:

@@ -15,7 +15,7 @@ from coder.events import Emit
 from coder.review_events import CandidateFinished
 from coder.workflows.acceptance import Acceptance
 from coder.workflows.candidates.choice import Entry
-from coder.workflows.gates.source import changed_files
+from coder.workflows.gates.source import changed_files, essence
 from coder.workflows.house import Engineer, House
 from coder.workflows.judge import Judge
 from coder.workflows.site import Site
@@ -52,6 +52,8 @@ class Candidate:
     added: int = 0
     removed: int = 0
     files: int = 0
+    essence: bytes = b""
+    """See Entry."""
     tests: dict[str, bytes] = field(default_factory=dict)
     """Test files that it brought, by path, if they were seen to fail without its change."""
 
@@ -86,6 +88,7 @@ class Candidate:
         changes = await asyncio.to_thread(workspace.changes, workspace.base, self.tree)
         files = await asyncio.to_thread(changed_files, changes, workspace.shadow.blob)
         self.files = len(changes)
+        self.essence = essence(files)
         hunks = [hunk for file in files for hunk in file.hunks()]
         self.added, self.removed = sum(len(hunk.new) for hunk in hunks), sum(len(hunk.old) for hunk in hunks)
         failure = self.judge.evidence.first_failure()
@@ -101,7 +104,7 @@ class Candidate:
 
     def entry(self) -> Entry:
         summary = self.ending.summary if self.ending else ""
-        return Entry(self.index, self.patch, self.added + self.removed, summary)
+        return Entry(self.index, self.patch, self.added + self.removed, summary, self.essence)
 
     def finished(self, votes: int, of: int) -> CandidateFinished:
         return CandidateFinished(

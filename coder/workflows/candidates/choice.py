@@ -21,6 +21,8 @@ class Entry:
     patch: bytes
     lines: int
     summary: str = ""
+    essence: bytes = b""
+    """The same for changes that differ in comments and layout only; empty where only the patch tells."""
 
 
 @dataclass(slots=True)
@@ -44,14 +46,14 @@ class Ballot:
         return self.votes(index) / of if of else 1.0
 
     def leaders(self) -> list[Entry]:
-        """Those with the best share of votes, each patch once."""
+        """Those with the best share of votes, each change once."""
         if not self.entries:
             return []
         best = max(self.share(entry.index) for entry in self.entries)
         found: dict[bytes, Entry] = {}
         for entry in self.entries:
             if self.share(entry.index) == best:
-                found.setdefault(entry.patch, entry)
+                found.setdefault(entry.essence or entry.patch, entry)
         return list(found.values())
 
     def choose(self) -> tuple[Entry, str]:

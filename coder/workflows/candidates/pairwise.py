@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -40,8 +41,10 @@ async def preferred(
     """How many others each candidate was preferred to, consistently. Raises LimitReached and ModelError."""
     wins = dict.fromkeys((entry.index for entry in entries), 0)
     for one, other in combinations(entries, 2):
-        first = await _choice(model, thinking, limits, emit, task, one, other)
-        second = await _choice(model, thinking, limits, emit, task, other, one)
+        first, second = await asyncio.gather(
+            _choice(model, thinking, limits, emit, task, one, other),
+            _choice(model, thinking, limits, emit, task, other, one),
+        )
         if first == "A" and second == "B":
             wins[one.index] += 1
         elif first == "B" and second == "A":

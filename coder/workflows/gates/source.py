@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -67,6 +69,23 @@ def changed_files(changes: Sequence[Change], blob: Blob) -> tuple[ChangedFile, .
         for change in changes
         if all(side is None or side.mode.startswith("100") for side in (change.old, change.new))
     )
+
+
+def essence(files: Sequence[ChangedFile]) -> bytes:
+    """What is the same for two changes of the same files that differ in comments and layout of Python only: a hash."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(repr((file.path, _code(file))).encode("utf-8", "surrogatepass"))
+    return digest.digest()
+
+
+def _code(file: ChangedFile) -> str | bytes | None:
+    if file.new is None or not file.path.endswith(".py"):
+        return file.new
+    try:
+        return ast.dump(ast.parse(file.new))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return file.new
 
 
 def _lines(data: bytes | None) -> list[str]:
