@@ -146,6 +146,20 @@ def test_what_the_tests_say_before_is_seen_once_for_all(coder: Coder) -> None:
     assert len(before) == 1
 
 
+def test_a_model_that_is_too_small_for_tools_is_not_asked_for_its_preference(coder: Coder) -> None:
+    sums = iter(["a + b", "b + a", "sum((a, b))"] * 9)
+
+    def repairs(body: dict[str, Any]) -> Turn:
+        return Turn(text=f"```python\ndef add(a, b):\n    return {next(sums)}\n```")
+
+    with ScriptedServer([repairs], model="scripted-model", after="repeat") as server:
+        done = coder(server, "--candidates", "2", "--strategy", "repair")
+        assert not any(request.body.get("tools") for request in server.requests)
+    assert done.exit == 0, done.stderr
+    _, (chosen,) = told(done.result)
+    assert "smallest change" in chosen.why
+
+
 def test_a_preference_in_both_orders_counts(repository: Path, coder: Coder) -> None:
     several = Several(
         turns(f"{RIGHT}; sed -i 's/return a [*] 2/return 2 * a/' calc.py"),

@@ -55,7 +55,8 @@ class Candidates:
         ballot = Ballot([each.entry() for each in passed])
         if len(passed) > 1:
             ballot.matrix = await self._matrix(passed)
-            if len(leaders := ballot.leaders()) > 1:
+            # a model too small to drive tools is no judge of changes either: then the smallest counts
+            if len(leaders := ballot.leaders()) > 1 and engineer.strategy != "repair":
                 with contextlib.suppress(CoderError):  # without a preference the smallest counts
                     ballot.wins = await preferred(
                         engineer.model, engineer.levels.routine, self._limits, self._emit, self._task, leaders
