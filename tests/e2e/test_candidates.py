@@ -157,7 +157,7 @@ def test_a_model_that_is_too_small_for_tools_is_not_asked_for_its_preference(cod
         assert not any(request.body.get("tools") for request in server.requests)
     assert done.exit == 0, done.stderr
     _, (chosen,) = told(done.result)
-    assert "smallest change" in chosen.why
+    assert "first in the plan" in chosen.why
 
 
 def test_a_preference_in_both_orders_counts(repository: Path, coder: Coder) -> None:

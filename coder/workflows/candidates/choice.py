@@ -32,6 +32,8 @@ class Ballot:
     entries: Sequence[Entry]
     matrix: dict[int, Row] = field(default_factory=dict)
     wins: dict[int, int] = field(default_factory=dict)
+    in_order: bool = False
+    """Whether an earlier candidate is the likelier one, as with a repair's plan, which begins with what helps most."""
 
     def votes(self, index: int) -> int:
         """Rows whose tests pass with this candidate, its own not counted."""
@@ -71,5 +73,8 @@ class Ballot:
         ahead = [entry for entry in leaders if self.wins.get(entry.index, 0) == most]
         if len(ahead) == 1:
             return ahead[0], f"{passed} and their tests tell no difference; it was preferred to {most} of {len(leaders) - 1} others, in either order"  # fmt: skip
+        if self.in_order:
+            chosen = min(ahead, key=lambda entry: entry.index)
+            return chosen, f"{passed} and nothing tells them apart; it stands first in the plan"
         chosen = min(ahead, key=lambda entry: (entry.lines, entry.index))
         return chosen, f"{passed} and nothing tells them apart; it is the smallest change"

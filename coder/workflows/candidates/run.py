@@ -52,11 +52,11 @@ class Candidates:
         """Let all work; the one that counts, None when none passed every gate. Raises CoderError when none could work."""
         await self._worked(engineer)
         passed = [each for each in self._all if each.outcome == "passed"]
-        ballot = Ballot([each.entry() for each in passed])
+        ballot = Ballot([each.entry() for each in passed], in_order=engineer.strategy == "repair")
         if len(passed) > 1:
             ballot.matrix = await self._matrix(passed)
-            # a model too small to drive tools is no judge of changes either: then the smallest counts
-            if len(leaders := ballot.leaders()) > 1 and engineer.strategy != "repair":
+            # a model too small to drive tools is no judge of changes either
+            if len(leaders := ballot.leaders()) > 1 and not ballot.in_order:
                 with contextlib.suppress(CoderError):  # without a preference the smallest counts
                     ballot.wins = await preferred(
                         engineer.model, engineer.levels.routine, self._limits, self._emit, self._task, leaders
