@@ -21,8 +21,6 @@ from coder.workflows.request import Request
 from tools.base import Context
 from tools.standard import standard_toolbox
 
-COLD, WARM = 0.5, 0.8
-"""Sampling temperatures: one below COLD is raised to WARM for all candidates but the first."""
 HEAD_START = 0.15
 """Seconds that the first request has before the repository is copied: both want the interpreter."""
 
@@ -68,7 +66,7 @@ class Fix:
             finish_gate=self._may_finish,
             levels=levels,
             attended=self._attended,
-            temperature=self._temperature(model.profile),
+            temperature=self._request.share.temperature(model.profile),
         )
         name = "engineer.md" if self._attended is None else "session.md"
         system = files("coder.agent").joinpath("prompts", name).read_text()
@@ -130,11 +128,6 @@ class Fix:
             emit=self._emit,
             share=self._request.share,
         )
-
-    def _temperature(self, profile: Profile) -> float | None:
-        """A model that nearly always says the same would be the same candidate several times."""
-        set_to = profile.temperature
-        return WARM if self._request.share.index and set_to is not None and set_to < COLD else None
 
     def _may_repair(self, profile: Profile) -> bool:
         """Guided repair knows neither an earlier conversation nor how to ask before it edits."""

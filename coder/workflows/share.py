@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coder.model.profile import Profile
+
+COLD, WARM = 0.5, 0.8
+"""Sampling temperatures: one below COLD is raised to WARM for all attempts but the first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -11,6 +16,11 @@ class Share:
 
     index: int = 0
     of: int = 1
+
+    def temperature(self, profile: Profile) -> float | None:
+        """At which it samples; None for the profile's own. The first is as the profile has it."""
+        usual = profile.temperature
+        return WARM if self.index and usual is not None and usual < COLD else None
 
 
 WHOLE = Share()

@@ -161,3 +161,19 @@ def test_a_hostile_repository_runs_nothing_here(changed: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert "calc.py (changed)" in server.requests[0].body["messages"][1]["content"]
     assert not mark.exists()
+
+
+def test_a_model_too_small_for_tools_is_believed_only_with_proof(changed: Path) -> None:
+    quoted = {name: value for name, value in FOUND.items() if name != "command"}
+    small = ("--profile", "small-coder")
+    done, _ = review(changed, [reported("REQUEST_CHANGES", quoted)])
+    assert done.returncode == 1, done.stderr
+    done, _ = review(changed, [reported("REQUEST_CHANGES", quoted)], *small)
+    assert (done.returncode, done.stdout.strip()) == (
+        0,
+        "0 findings; 1 more had no proof and are left out",
+    ), done.stderr
+    done, server = review(changed, [reported("REQUEST_CHANGES", FOUND)], *small)
+    assert done.returncode == 1, done.stderr
+    first, *others = [request.body["temperature"] for request in server.requests]
+    assert all(first < each for each in others), "samples of a cold model would be one sample three times"

@@ -21,6 +21,7 @@ from coder.workflows.gates.source import ChangedFile
 from coder.workflows.review.answer import SCHEMA, Answer, read
 from coder.workflows.review.shown import parts, task_of
 from coder.workflows.review.weigh import Try, counts, weigh
+from coder.workflows.share import Share
 
 SPAN = "reviewer"
 MAX_ANSWER = 4096
@@ -37,6 +38,11 @@ class Reviewer:
     limits: Limits
     emit: Emit
     samples: int = 3
+
+    @property
+    def small(self) -> bool:
+        """Whether only commands back what it finds: a model too small to drive tools agrees with itself on anything."""
+        return self.model.profile.strategy == "repair"
 
     async def review(
         self,
@@ -57,7 +63,7 @@ class Reviewer:
             requested += sum(answer.requests for answer in answers) * 2 > len(answers)
             summaries += [answer.summary for answer in answers if answer.summary][:1]
             name = f"r{number}" if place == 1 else f"r{number}.{place}"
-            found += await weigh(answers, files, attempt, name=name)
+            found += await weigh(answers, files, attempt, name=name, quotations=not self.small)
         blocking = any(map(counts, found))
         return Verdict(
             verdict="REQUEST_CHANGES" if blocking else "APPROVE",
@@ -68,7 +74,7 @@ class Reviewer:
         )
 
     async def _sampled(self, asked: str) -> list[Answer | None]:
-        """All samples at once: they share the prompt, so that the server's cache serves all but the first."""
+        """All but the first at once: they share the prompt, which the server's cache has by then."""
         system = resources("coder.agent").joinpath("prompts", "reviewer.md").read_text()
         sent = [messages.system(system), messages.user(asked)]
         first = await self._one(sent, 0)
@@ -83,6 +89,7 @@ class Reviewer:
                 conversation,
                 tools=[SCHEMA],
                 max_tokens=self.limits.completion_cap(MAX_ANSWER),
+                temperature=Share(seed, self.samples).temperature(self.model.profile),
                 seed=seed if self.samples > 1 else None,
                 thinking=self.levels.diagnosis,
                 on_retry=self._retried,

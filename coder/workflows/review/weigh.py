@@ -1,13 +1,13 @@
 """Which objections count. A reviewer that guesses does harm, so nothing counts that is not backed.
 
-Backed by a command: it fails with the change and worked without. Backed by a quotation: the line stands among the changed
-ones, and at least half of the reviews point there.
+Backed by a command: it fails with the change and worked without. Backed by a quotation: at least half of the reviews copy
+a changed line of that place. A review that copies what does not stand there guesses, and is no second voice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from coder.review_events import Finding
 from coder.workflows.gates.source import ChangedFile
@@ -29,6 +29,10 @@ class _Group:
 
     claims: list[Claim] = field(default_factory=list)
     reviews: set[int] = field(default_factory=set)
+    quoting: set[int] = field(default_factory=set)
+    """The reviews that copy a changed line."""
+    quotation: str = ""
+    """The first such line."""
 
     def takes(self, claim: Claim) -> bool:
         first = self.claims[0]
@@ -40,9 +44,17 @@ class _Group:
 
 
 async def weigh(
-    answers: Sequence[Answer], files: Sequence[ChangedFile], attempt: Try, *, name: str
+    answers: Sequence[Answer],
+    files: Sequence[ChangedFile],
+    attempt: Try,
+    *,
+    name: str,
+    quotations: bool = True,
 ) -> tuple[Finding, ...]:
-    """The findings of all reviews, each place once, the gravest first, with what backs them. `name` begins their ids."""
+    """The findings of all reviews, each place once, the gravest first, with what backs them.
+
+    `name` begins their ids. Without `quotations` only commands back a finding.
+    """
     groups = _grouped(answers, {file.path: file for file in files})
     findings, tried = [], 0
     for number, group in enumerate(sorted(groups, key=lambda each: _ORDER.index(each.severity)), 1):
@@ -52,7 +64,7 @@ async def weigh(
                 tried += 1
                 if printed := await attempt(command):
                     proof = f"$ {command}\n{printed}"
-        quoted = _quotation(group, files) if len(group.reviews) * 2 >= len(answers) else ""
+        quoted = group.quotation if quotations and len(group.quoting) * 2 >= len(answers) else ""
         telling = next((claim for claim in group.claims if claim.severity == group.severity), group.claims[0])
         findings.append(
             Finding(
@@ -79,34 +91,24 @@ def _grouped(answers: Sequence[Answer], files: dict[str, ChangedFile]) -> list[_
     groups: list[_Group] = []
     for review, answer in enumerate(answers):
         for said in answer.claims:
-            claim = _placed(said, files)
+            line = _quoted_line(said, files.get(said.file))
+            claim = replace(said, line=line) if line else said
             group = next((each for each in groups if each.takes(claim)), None)
             if group is None:
-                groups.append(group := _Group([claim]))
-            else:
-                group.claims.append(claim)
+                groups.append(group := _Group())
+            group.claims.append(claim)
             group.reviews.add(review)
+            if line:
+                group.quoting.add(review)
+                group.quotation = group.quotation or claim.quote
     return groups
 
 
-def _placed(claim: Claim, files: dict[str, ChangedFile]) -> Claim:
-    """The line where its quotation really stands, next to the one that was named."""
-    file = files.get(claim.file)
+def _quoted_line(claim: Claim, file: ChangedFile | None) -> int:
+    """The changed line that a claim copies, the one next to the line that it names; 0 for none."""
     wanted = _plain(claim.quote)
     places = [number for number, line in file.added() if wanted and _plain(line) == wanted] if file else []
-    if not places:
-        return claim
-    line = min(places, key=lambda number: abs(number - claim.line))
-    return Claim(claim.file, line, claim.severity, claim.reason, claim.quote, claim.command)
-
-
-def _quotation(group: _Group, files: Sequence[ChangedFile]) -> str:
-    for claim in group.claims:
-        wanted = _plain(claim.quote)
-        for file in files:
-            if file.path == claim.file and wanted and any(_plain(line) == wanted for _, line in file.added()):
-                return claim.quote
-    return ""
+    return min(places, key=lambda number: abs(number - claim.line), default=0)
 
 
 def _plain(line: str) -> str:
