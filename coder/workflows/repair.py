@@ -27,7 +27,7 @@ from coder.workflows.repair_prompt import (
     rewrites,
     without_marks,
 )
-from coder.workflows.share import WHOLE, Share
+from coder.workflows.share import WARM, WHOLE, Share
 from coder.workflows.splice import Refusal, Splice, answer_is_complete, code_of, cut_after, splice
 from coder.workflows.suspicion import calls_of, rank
 from coder.workflows.trace import read_trace
@@ -35,7 +35,6 @@ from coder.workflows.trace import read_trace
 DEFAULT_ATTEMPTS = 24
 # Attempts spent on a partly repaired repository before going back to the state before it.
 ATTEMPTS_AFTER_PROGRESS = 8
-WARM = 0.8
 MAX_POINTED = 5
 # Longer functions are not written anew as a whole, in lines.
 MAX_REWRITTEN = 40
