@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from itertools import groupby
@@ -55,13 +55,19 @@ async def lines_run(
 
 
 def changed_lines(files: Sequence[ChangedFile]) -> dict[str, list[int]]:
-    """The new lines of each Python file that is no test."""
+    """The new lines of each Python file that is no test, and the line that stands where others are gone."""
     found = {
-        file.path: [number for number, line in file.added() if line.strip()]
+        file.path: [number for number, line in _touched(file) if line.strip()]
         for file in files
         if file.path.endswith(".py") and not is_test(file.path)
     }
     return {path: lines for path, lines in found.items() if lines}
+
+
+def _touched(file: ChangedFile) -> Iterator[tuple[int, str]]:
+    lines = (file.new or b"").decode("utf-8", "replace").splitlines()
+    for hunk in file.hunks():
+        yield from enumerate(hunk.new or lines[hunk.start - 1 : hunk.start], hunk.start)
 
 
 def judged(found: Mapping[str, Lines]) -> Gate:

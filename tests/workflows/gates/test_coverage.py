@@ -92,6 +92,17 @@ def test_tests_and_empty_lines_and_other_languages_are_no_changed_lines() -> Non
     assert changed_lines(files) == {"shop.py": [1, 3]}
 
 
+def test_where_lines_are_gone_the_line_that_took_their_place_is_changed() -> None:
+    """Two branches in another order: what differs is also where the first one stood, and that is what the test runs."""
+    branches = (
+        b"if x > 5:\n    a()\nif x > 9:\n    b()\nc()\n",
+        b"if x > 9:\n    b()\nelif x > 5:\n    a()\nc()\n",
+    )
+    assert changed_lines([ChangedFile("shop.py", *branches)]) == {"shop.py": [1, 3, 4]}
+    assert changed_lines([ChangedFile("shop.py", b"a\nb\n\nc\n", b"a\n\nc\n")]) == {}
+    assert changed_lines([ChangedFile("shop.py", b"a\nb\n", b"a\n")]) == {}
+
+
 @pytest.mark.parametrize(
     "text", ["", "nonsense", "[]", '{"a": 1}', '{"a": [[1], "b"]}', '{"a": [["x"], []]}', "[" * 99999]
 )
