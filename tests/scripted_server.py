@@ -208,9 +208,16 @@ class _Handler(BaseHTTPRequestHandler):
     # -- POST --------------------------------------------------------------------------------------------------------
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
+        length = int(self.headers.get("Content-Length", 0))
+        data = self.rfile.read(length)
+        if len(data) < length:  # the client was killed while it sent
+            self.close_connection = True
+            return
         recorded = Recorded(
-            self.path, body, {k.lower(): v for k, v in self.headers.items()}, time.monotonic()
+            self.path,
+            json.loads(data or b"{}"),
+            {k.lower(): v for k, v in self.headers.items()},
+            time.monotonic(),
         )
         try:
             self._play(self.server.script.next_turn(recorded), recorded)

@@ -1,6 +1,7 @@
 """The scripted server itself, where others rely on it: as a program, and what it records."""
 
 import json
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -56,3 +57,15 @@ def test_it_records_every_request_and_says_when_the_script_has_ended() -> None:
     assert first.started <= second.started
     # the client may be told the end before the server has written it down, so the two may overlap
     assert first.started <= first.finished
+
+
+@pytest.mark.parametrize("sent", [b"", b'{"messages": ['])
+def test_a_request_that_was_cut_off_takes_no_turn(sent: bytes) -> None:
+    """A killed client may leave between its headers and the end of its body: a server never saw that request."""
+    with ScriptedServer([Turn(text="one")]) as server:
+        with socket.create_connection(("127.0.0.1", server.port), 10) as cut:
+            cut.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 99\r\n\r\n" + sent)
+            cut.shutdown(socket.SHUT_WR)
+            assert cut.recv(1) == b"", "the server hangs up"
+        assert post(server.base_url, {})["choices"][0]["message"]["content"] == "one"
+        assert len(server.requests) == 1
