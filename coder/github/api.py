@@ -36,9 +36,10 @@ class Api:
         self._session.close()
 
     def permission(self, user: str) -> str:
-        """admin, maintain, write, triage, read or none."""
+        """admin, write, read or none: the base role, to which maintain, triage and a company's own roles are mapped
+        (GitHub's REST API, "Get repository permissions for a user")."""
         found = self._call("GET", f"/collaborators/{quote(user, safe='')}/permission", missing={})
-        return str(found.get("role_name") or found.get("permission") or "none")
+        return str(found.get("permission") or "none")
 
     def default_branch(self) -> str:
         return str(self._call("GET", "")["default_branch"])

@@ -80,7 +80,7 @@ def permitted(found: Wanted, permission: str, *, allow_forks: bool = False, allo
         raise Refused(f"{found.actor} is a bot")
     if found.fork and not allow_forks:
         raise Refused("the change comes from a fork")
-    if permission not in ("admin", "maintain", "write"):
+    if permission not in ("admin", "write"):
         raise Refused(f"{found.actor} has no write access")
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+BASE = {"maintain": "write", "triage": "read", "release-manager": "write"}
+"""The base role of a role, as GitHub maps them; the last is a company's own."""
 TOKEN = "ghs_for-this-job"
 REPOSITORY = "owner/shop"
 
@@ -78,7 +80,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(200, {"default_branch": "main"})
             case "GET", ["collaborators", user, "permission"]:
                 role = self.hub.permissions.get(user)
-                self._json(*((200, {"permission": role, "role_name": role}) if role else (404, {})))
+                self._json(
+                    *((200, {"permission": BASE.get(role, role), "role_name": role}) if role else (404, {}))
+                )
             case "POST", ["issues", _, "comments"]:
                 self._json(201, {"id": 1})
             case "POST", ["pulls"]:

@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from coder.github.api import Api
+from coder.github.trigger import Refused, Wanted, permitted
 from tests.e2e.conftest import SOLVES, git
 from tests.e2e.hub import REPOSITORY, TOKEN, Hub
 from tests.e2e.test_review import reported
@@ -302,6 +305,18 @@ def test_a_token_that_may_not_is_said(act: Act, hub: Hub) -> None:
     done = act("issues", labelled(sender={"login": "maintainer", "type": "User"}))
     assert done.exit == 0
     assert "has no write access" in done.log
+
+
+@pytest.mark.parametrize(
+    ("role", "may"), [("maintain", True), ("release-manager", True), ("triage", False), ("read", False)]
+)
+def test_who_may_is_decided_by_the_base_role(role: str, may: bool, hub: Hub) -> None:
+    """A company's own role counts as what it is built on."""
+    hub.permissions["somebody"] = role
+    with Api(f"{hub.url}/api", REPOSITORY, TOKEN) as api:
+        permission = api.permission("somebody")
+    with nullcontext() if may else pytest.raises(Refused, match="no write access"):
+        permitted(Wanted("review", "somebody"), permission)
 
 
 def test_a_mode_that_there_is_not(act: Act) -> None:
