@@ -88,28 +88,41 @@ def _without_late_results(loop: asyncio.AbstractEventLoop, context: dict[str, An
 
 
 def _request(workflow: str, flags: Mapping[str, Any]) -> Request:
-    directory = flags["directory"].resolve()
-    if not directory.is_dir():
-        raise UsageError(f"{directory} is not a directory")
-    task = _task(flags["task"]) if flags["task"] or not flags.get("open") else ""
-    named = {name: flags.get(name) for name in config.SETTINGS}
     unconfined = _unconfined(flags)
-    settings = config.load(project=project_folder(directory), flags=named, environ=os.environ)
+    task = _task(flags["task"]) if flags["task"] or not flags.get("open") else ""
+    request = new_request(workflow, task, flags["directory"], flags, os.environ)
+    settings = request.config
     if unconfined:
         settings = replace(settings, sandbox="none", layers={**settings.layers, "sandbox": "flag"})
+    return replace(
+        request,
+        config=settings,
+        session=flags["session"].resolve() if flags["session"] else request.session,
+        apply=bool(flags["apply"]),
+        branch=flags["branch"],
+        patch=flags["patch"].resolve() if flags["patch"] else None,
+    )
+
+
+def new_request(
+    workflow: str, task: str, directory: Path, flags: Mapping[str, Any], environ: Mapping[str, str]
+) -> Request:
+    """A run of its own, with the configuration that holds in `directory`. Raises UsageError and ConfigError."""
+    directory = directory.resolve()
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is not a directory")
+    named = {name: flags.get(name) for name in config.SETTINGS}
+    settings = config.load(project=project_folder(directory), flags=named, environ=environ)
     run = sessions.new_id()
-    state = sessions.home(os.environ) / run
+    state = sessions.home(environ) / run
     return Request(
         task=task,
         workflow=workflow,
         directory=directory,
         config=settings,
-        session=flags["session"].resolve() if flags["session"] else state,
+        session=state,
         state=state,
         run=run,
-        apply=bool(flags["apply"]),
-        branch=flags["branch"],
-        patch=flags["patch"].resolve() if flags["patch"] else None,
     )
 
 

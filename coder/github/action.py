@@ -9,18 +9,18 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from coder import config, headless, sessions
+from coder import headless, sessions
 from coder.errors import UsageError
 from coder.events import RunFinished
 from coder.github.api import Api
 from coder.github.push import push
 from coder.github.trigger import Refused, Wanted, permitted, wanted
 from coder.reviews.output import escaped
-from coder.start import project_folder, run_until_interrupted
+from coder.start import new_request, run_until_interrupted
 from coder.workflows.request import Request
 from sandbox.text import clean_text
 
@@ -102,19 +102,14 @@ def _event(environ: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 def _request(job: Job, found: Wanted, branch: str = "") -> Request:
-    flags: dict[str, Any] = dict.fromkeys(config.SETTINGS)
+    flags: dict[str, Any] = {}
     for name in ("base_url", "model", "profile", "sandbox", "image", "test", "strategy", "thinking"):
         flags[name] = job.input(name) or None
     if candidates := job.input("candidates"):
         flags["candidates"] = int(candidates) if candidates.isdigit() else 0
     if job.allowed("reviewer"):
         flags["reviewer"] = "on"
-    settings = config.load(project=project_folder(job.workspace), flags=flags, environ=job.environ)
-    run = sessions.new_id()
-    state = sessions.home(job.environ) / run
-    return Request(
-        task=found.task, workflow="fix", directory=job.workspace, config=settings, session=state, state=state, run=run, branch=branch
-    )  # fmt: skip
+    return replace(new_request("fix", found.task, job.workspace, flags, job.environ), branch=branch)
 
 
 def _fix(job: Job, api: Api, found: Wanted) -> int:
@@ -139,9 +134,9 @@ def _fix(job: Job, api: Api, found: Wanted) -> int:
         raise UsageError("the default branch is never pushed to")
     server = job.environ.get("GITHUB_SERVER_URL", "https://github.com")
     push(job.workspace, request.branch, f"{server}/{job.repository}.git", job.token)
-    closes = f"\n\nFor #{found.number}." if found.number else ""
+    issue = f"For #{found.number}.\n\n" if found.number else ""
     title = clean_text(finished.summary or finished.sentence).splitlines()[0]
-    where = api.draft(head=request.branch, base=target, title=title, body=f"{page}{closes}")
+    where = api.draft(head=request.branch, base=target, title=title, body=f"{issue}{page}")
     if found.number:
         api.comment(found.number, f"A change that passes every gate, as a draft to be read: {where}")
     _output(job, "pull-request", where)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 from coder.errors import UsageError
-from sandbox.hostgit import git_program
+from sandbox.hostgit import git, git_program
+from sandbox.repository import Repository, find_repository
 from sandbox.text import clean_text
 
 SECONDS = 300.0
@@ -20,14 +22,14 @@ def push(repository: Path, branch: str, url: str, token: str) -> None:
     The repository's own settings, hooks and credential helpers are out of play: git runs in a bare directory of its own
     whose objects are borrowed. The token travels in the environment. Raises UsageError.
     """
-    import tempfile
-
+    found = find_repository(repository)
+    if found.common_dir is None:
+        raise UsageError("there is no git repository to push from", hint="Use actions/checkout first.")
     with tempfile.TemporaryDirectory(prefix="coder-push-") as name:
         own = Path(name) / "push.git"
         _git(["init", "--quiet", "--bare", str(own)], {})
-        objects = _objects(repository)
-        (own / "objects/info/alternates").write_text(f"{objects}\n")
-        commit = _tip(repository, branch)
+        (own / "objects/info/alternates").write_text(f"{found.common_dir / 'objects'}\n")
+        commit = _tip(found, branch)
         secret = base64.b64encode(f"x-access-token:{token}".encode()).decode()
         settings = {
             "http.extraHeader": f"Authorization: Basic {secret}",
@@ -37,20 +39,7 @@ def push(repository: Path, branch: str, url: str, token: str) -> None:
         _git(["--git-dir", str(own), "push", "--quiet", url, f"{commit}:refs/heads/{branch}"], settings)
 
 
-def _objects(repository: Path) -> Path:
-    from sandbox.repository import find_repository
-
-    found = find_repository(repository)
-    if found.common_dir is None:
-        raise UsageError("there is no git repository to push from", hint="Use actions/checkout first.")
-    return found.common_dir / "objects"
-
-
-def _tip(repository: Path, branch: str) -> str:
-    from sandbox.hostgit import git
-    from sandbox.repository import find_repository
-
-    found = find_repository(repository)
+def _tip(found: Repository, branch: str) -> str:
     assert found.git_dir is not None
     return git(["rev-parse", "--verify", f"refs/heads/{branch}"], git_dir=found.git_dir).decode().strip()
 

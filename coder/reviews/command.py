@@ -9,12 +9,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from coder import config, headless, sessions
+from coder import headless
 from coder.errors import UsageError
 from coder.model.endpoint import warm_up
 from coder.reviews.output import FORMS, blocking, heard
-from coder.start import project_folder, run_until_interrupted
-from coder.workflows.request import Request
+from coder.start import new_request, run_until_interrupted
 from coder.workflows.review.run import review
 
 MAX_PATCH_BYTES = 50_000_000
@@ -23,22 +22,7 @@ MAX_PATCH_BYTES = 50_000_000
 def reviewed(flags: Mapping[str, Any]) -> int:
     """Review as the flags say; 0 for nothing found, 1 for findings. Raises CoderError."""
     warm_up()
-    directory = flags["directory"].resolve()
-    if not directory.is_dir():
-        raise UsageError(f"{directory} is not a directory")
-    named = {name: flags.get(name) for name in config.SETTINGS}
-    settings = config.load(project=project_folder(directory), flags=named, environ=os.environ)
-    run = sessions.new_id()
-    state = sessions.home(os.environ) / run
-    request = Request(
-        task=flags["task"],
-        workflow="run",
-        directory=directory,
-        config=settings,
-        session=state,
-        state=state,
-        run=run,
-    )
+    request = new_request("run", flags["task"], flags["directory"], flags, os.environ)
     patch = _patch(flags["diff"]) if flags["diff"] else None
     progress = headless.Progress(sys.stderr, plain=flags["plain"])
     with closing(progress):

@@ -44,13 +44,17 @@ class ChangedFile:
         """What differs, line by line; nothing for a binary or a very large file."""
         if not self.text:
             return ()
-        old, new = _lines(self.old), _lines(self.new)
-        matcher = SequenceMatcher(None, old, new, autojunk=len(old) + len(new) > 4000)
+        old, new, matcher = self.compared()
         return tuple(
             Hunk(new_start + 1, tuple(old[old_start:old_end]), tuple(new[new_start:new_end]))
             for tag, old_start, old_end, new_start, new_end in matcher.get_opcodes()
             if tag != "equal"
         )
+
+    def compared(self) -> tuple[list[str], list[str], SequenceMatcher[str]]:
+        """The lines of both sides, and what finds their differences; only for text."""
+        old, new = _lines(self.old), _lines(self.new)
+        return old, new, SequenceMatcher(None, old, new, autojunk=len(old) + len(new) > 4000)
 
     def added(self) -> Iterator[tuple[int, str]]:
         """Each line that is new, with its number from 1."""

@@ -6,7 +6,6 @@ Only the change and its surroundings: reviewers find less, not more, when they a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 
 from coder.workflows.evidence import Evidence
 from coder.workflows.gates.source import ChangedFile
@@ -56,8 +55,7 @@ def numbered(file: ChangedFile) -> Iterator[str]:
     if not file.text:
         yield "(not text)"
         return
-    old, new = (side.decode("utf-8", "replace").splitlines() if side else [] for side in (file.old, file.new))
-    matcher = SequenceMatcher(None, old, new, autojunk=len(old) + len(new) > 4000)
+    old, new, matcher = file.compared()
     for number, group in enumerate(matcher.get_grouped_opcodes(AROUND)):
         if number:
             yield "   …"
