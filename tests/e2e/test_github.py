@@ -16,6 +16,7 @@ import pytest
 
 from coder.github.api import Api
 from coder.github.trigger import Refused, Wanted, permitted
+from tests.e2e.action_file import step
 from tests.e2e.conftest import SOLVES, git
 from tests.e2e.hub import REPOSITORY, TOKEN, Hub
 from tests.e2e.test_review import reported
@@ -54,14 +55,17 @@ Act = Callable[..., Acted]
 
 @pytest.fixture
 def act(hub: Hub, repository: Path, tmp_path: Path) -> Act:
-    def run(
+    def acted(
         name: str, event: dict[str, Any], turns: Sequence[Turn] = SOLVES, mode: str = "fix", **inputs: str
     ) -> Acted:
         (tmp_path / "event.json").write_text(json.dumps(event))
         summary, output = tmp_path / "summary.md", tmp_path / "output"
         with ScriptedServer(turns, model="scripted-model", after="repeat") as server:
+            given = {"mode": mode, "base-url": server.base_url, **inputs}
+            run = step("Run", inputs=given, token=TOKEN, temp=tmp_path)
             environ = {
                 **os.environ,
+                **run.environ,
                 "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
                 "GITHUB_EVENT_NAME": name,
                 "GITHUB_REPOSITORY": REPOSITORY,
@@ -71,13 +75,9 @@ def act(hub: Hub, repository: Path, tmp_path: Path) -> Act:
                 "GITHUB_STEP_SUMMARY": str(summary),
                 "GITHUB_OUTPUT": str(output),
                 "CI": "true",
-                "CODER_GITHUB_TOKEN": TOKEN,
-                "CODER_INPUT_MODE": mode,
-                "CODER_INPUT_BASE_URL": server.base_url,
-                "CODER_INPUT_SANDBOX": "bubblewrap",
-                **{f"CODER_INPUT_{key.upper()}": value for key, value in inputs.items()},
+                "PLACE": sys.prefix,
             }
-            words = [sys.executable, "-I", "-m", "coder.github"]
+            words = run.words(tmp_path)
             done = subprocess.run(
                 words, cwd=repository, env=environ, capture_output=True, text=True, timeout=250
             )
@@ -91,7 +91,7 @@ def act(hub: Hub, repository: Path, tmp_path: Path) -> Act:
             prompts,
         )
 
-    return run
+    return acted
 
 
 def issue(body: str = "adding is wrong", **more: Any) -> dict[str, Any]:
