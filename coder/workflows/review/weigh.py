@@ -89,9 +89,11 @@ def counts(finding: Finding) -> bool:
 
 def _grouped(answers: Sequence[Answer], files: dict[str, ChangedFile]) -> list[_Group]:
     groups: list[_Group] = []
+    named = {claim.file for answer in answers for claim in answer.claims}
+    added = {path: tuple(files[path].added()) for path in named & files.keys()}
     for review, answer in enumerate(answers):
         for said in answer.claims:
-            line = _quoted_line(said, files.get(said.file))
+            line = _quoted_line(said, added.get(said.file, ()))
             claim = replace(said, line=line) if line else said
             group = next((each for each in groups if each.takes(claim)), None)
             if group is None:
@@ -104,10 +106,10 @@ def _grouped(answers: Sequence[Answer], files: dict[str, ChangedFile]) -> list[_
     return groups
 
 
-def _quoted_line(claim: Claim, file: ChangedFile | None) -> int:
+def _quoted_line(claim: Claim, added: Sequence[tuple[int, str]]) -> int:
     """The changed line that a claim copies, the one next to the line that it names; 0 for none."""
     wanted = _plain(claim.quote)
-    places = [number for number, line in file.added() if wanted and _plain(line) == wanted] if file else []
+    places = [number for number, line in added if wanted and _plain(line) == wanted]
     return min(places, key=lambda number: abs(number - claim.line), default=0)
 
 
