@@ -104,3 +104,23 @@ def test_a_cap_on_tokens_holds(coder: Coder) -> None:
         done = coder(server, "--max-tokens", "2000")
     assert (done.exit, done.result["reason"]) == (3, "tokens")
     assert done.result["usage"]["requests"] == 2
+
+
+def test_a_test_file_that_cannot_be_imported_hides_no_regression(repository: Path, coder: Coder) -> None:
+    """pytest would run nothing at all beside it, so nothing would have been seen to pass before."""
+    (repository / "test_elsewhere.py").write_text("import nowhere\n")
+    breaks = Turn(
+        calls=[(BASH, {"command": "sed -i 's/a - b/a + b/; s/a \\* 2/a * 3/' calc.py && cat calc.py"})]
+    )
+    with scripted([breaks, TEST, SUBMIT], after="repeat") as server:
+        done = coder(server, task="test_add fails")
+    assert done.result["reason"] == "gate:no-regressions", done.result
+    assert "test_calc.py::test_double" in done.result["sentence"]
+
+
+def test_a_test_file_that_cannot_be_imported_is_in_nobodys_way(repository: Path, coder: Coder) -> None:
+    """What it imports may not be installed here."""
+    (repository / "test_elsewhere.py").write_text("import nowhere\n")
+    with scripted([EDIT, TEST, SUBMIT], after="repeat") as server:
+        done = coder(server, task="test_add fails")
+    assert done.exit == 0, done.result
