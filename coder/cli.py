@@ -164,6 +164,10 @@ def run(**flags: Any) -> None:
     type=click.IntRange(1, 20),
     help="Reviews that are weighed together; 3 otherwise.",
 )
+@click.option("--test", metavar="CMD", help="The test command; otherwise pytest on what concerns the change.")
+@click.option(
+    "--tests/--no-tests", default=True, help="Run them: a test that the change breaks is a finding."
+)
 @click.option("--sandbox", type=click.Choice(["auto", "docker", "bubblewrap"]), help="Where proofs are run.")
 @click.option("--image", help="The Docker image that they run in.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="Cap on wall time.")
@@ -172,8 +176,8 @@ def run(**flags: Any) -> None:
 def review(**flags: Any) -> None:
     """Review a change: this branch with what is not committed, or a patch. TASK may say what it is for.
 
-    A finding is shown only when something backs it: a command that fails with the change and works without, or the
-    changed line, when half of the reviews point at it.
+    A finding is shown only when something backs it: a test or a command that fails with the change and works without,
+    or the changed line, when half of the reviews copy it.
 
     \b
     Exit status: 0 nothing found   1 findings   others as for coder fix

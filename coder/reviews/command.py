@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ def reviewed(flags: Mapping[str, Any]) -> int:
     """Review as the flags say; 0 for nothing found, 1 for findings. Raises CoderError."""
     warm_up()
     request = new_request("run", flags["task"], flags["directory"], flags, os.environ)
+    request = replace(request, verify=flags["tests"])
     patch = _patch(flags["diff"]) if flags["diff"] else None
     progress = headless.Progress(sys.stderr, plain=flags["plain"])
     with closing(progress):

@@ -18,7 +18,7 @@ from coder.workflows.gates.source import ChangedFile, changed_files
 from coder.workflows.gates.tests import failing_targets, fixed, no_regressions, reproduced, tests_unchanged
 from coder.workflows.request import Request
 from coder.workflows.site import Site
-from coder.workflows.suite import run_suite
+from coder.workflows.suite import ran, run_suite
 from coder.workflows.targets import is_test, named_tests
 from sandbox import patches
 from sandbox.base import Sandbox
@@ -269,15 +269,7 @@ class Judge:
     async def _run(self, sandbox: Sandbox, stage: str, targets: Sequence[str] = ()) -> Tests:
         python = await self._site.python()
         tests = await run_suite(sandbox, targets, config=self._config, python=python)
-        await self._emit(
-            events.SuiteRan(
-                stage=stage,
-                passed=len(tests.passed),
-                failed=len(tests.failing),
-                failing=tuple(sorted(tests.failing)[:20]),
-                seconds=round(tests.seconds, 2),
-            )
-        )
+        await self._emit(ran(stage, tests))
         return tests
 
     async def _gate(self, gate: Gate) -> None:

@@ -35,7 +35,7 @@ class Request:
     must_change: bool = True
     """Ending without a change is refused."""
     verify: bool = True
-    """Off: the change is handed over as it is, without gates, since it is judged elsewhere."""
+    """Off: the change is handed over as it is, without gates, since it is judged elsewhere. A review runs no tests."""
     share: Share = WHOLE
     prepared: Prepared | None = None
     """What commands run with, where the caller has prepared it; else it is found."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from coder.config import Config
+from coder.events import SuiteRan
 from coder.workflows.evidence import Tests
 from sandbox.base import Sandbox
 from tools.testing import TestRun, run_command_tests, run_pytest
@@ -17,6 +18,17 @@ async def run_suite(sandbox: Sandbox, targets: Sequence[str], *, config: Config,
         return _from_report(run) if run.report else _from_status(run, config.test)
     run = await run_pytest(sandbox, targets, python=python, timeout=config.test_timeout)
     return _from_report(run)
+
+
+def ran(stage: str, tests: Tests) -> SuiteRan:
+    """What is told of a run; `stage` is before, attempt or after."""
+    return SuiteRan(
+        stage=stage,
+        passed=len(tests.passed),
+        failed=len(tests.failing),
+        failing=tuple(sorted(tests.failing)[:20]),
+        seconds=round(tests.seconds, 2),
+    )
 
 
 def _from_report(run: TestRun) -> Tests:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import PurePosixPath
 
 _NODE_ID = re.compile(r"[\w./-]+\.py(?:::[\w]+(?:\[[^\]\s]*\])?)*")
@@ -15,13 +15,17 @@ CONFIG = frozenset({"conftest.py", "pytest.ini", "sitecustomize.py", "usercustom
 def is_test(path: str) -> bool:
     """Whether `path` belongs to the tests: a test file, what configures them, or data beside them."""
     folders = PurePosixPath(path).parts[:-1]
-    name = path.rpartition("/")[2]
     return (
         steers_tests(path)
-        or (name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py")))
+        or _holds_tests(path)
         or "tests" in folders
         or folders[:1] in (("test",), ("testing",))
     )
+
+
+def _holds_tests(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
 
 
 def steers_tests(path: str) -> bool:
@@ -67,3 +71,36 @@ def _ids_of(file: str, source: bytes, names: Iterable[str]) -> Iterator[str]:
                 yield "::".join((file, *outer, node.name))
             elif isinstance(node, ast.ClassDef):
                 stack += [(inner, (*outer, node.name)) for inner in reversed(node.body)]
+
+
+def related_tests(
+    changed: Collection[str], files: Iterable[str], read: Callable[[str], bytes]
+) -> tuple[str, ...]:
+    """The test files that a change of the files `changed` concerns, the closest first: those among them, those named
+    after one, those that import one.
+
+    `files` are the repository's paths; `read` gives a file's bytes.
+    """
+    modules = [path.removesuffix(".py") for path in changed if path.endswith(".py") and not is_test(path)]
+    stems = {module.rpartition("/")[2] for module in modules}
+    imports = re.compile("|".join(map(_import_of, modules)) or r"(?!)", re.MULTILINE)
+
+    def distance(path: str) -> int:
+        stem = path.rpartition("/")[2].removesuffix(".py")
+        if path in changed:
+            return 0
+        if stem.removeprefix("test_") in stems or stem.removesuffix("_test") in stems:
+            return 1
+        return 2 if imports.search(read(path).decode("utf-8", "replace")) else 3
+
+    ranked = sorted((distance(path), path) for path in files if _holds_tests(path))
+    return tuple(path for rank, path in ranked if rank < 3)
+
+
+def _import_of(module: str) -> str:
+    """A pattern for how the module at this path, without its ending, is imported by its full name."""
+    parts = [part for part in module.split("/") if part not in ("src", "lib")]
+    package, name = re.escape(".".join(parts[:-1])), re.escape(parts[-1])
+    if not package or name == "__init__":
+        return rf"^\s*(?:import|from) {package or name}\b"
+    return rf"\b{package}\.{name}\b|\bfrom {package} import [^\n]*\b{name}\b"

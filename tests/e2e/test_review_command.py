@@ -177,3 +177,68 @@ def test_a_model_too_small_for_tools_is_believed_only_with_proof(changed: Path) 
     assert done.returncode == 1, done.stderr
     first, *others = [request.body["temperature"] for request in server.requests]
     assert all(first < each for each in others), "samples of a cold model would be one sample three times"
+
+
+BREAKS = "def add(a, b):\n    return a - b\n\n\ndef double(a):\n    half = a\n    return half\n"
+"""`double` is broken by it; `add` was broken before."""
+
+
+def test_a_test_that_the_change_breaks_is_a_finding_whatever_the_model_says(repository: Path) -> None:
+    (repository / "calc.py").write_text(BREAKS)
+    done, server = review(repository, [reported("APPROVE")], "--base", "HEAD")
+    assert done.returncode == 1, done.stderr
+    lines = done.stdout.splitlines()
+    assert (
+        lines[0] == "calc.py:6: error: test_calc.py::test_double passes without this change and fails with it"
+    )
+    assert lines[1].strip() == "$ python -m pytest test_calc.py::test_double"
+    assert "assert 4 == 8" in done.stdout
+    assert lines[-1] == "1 findings"
+    asked = server.requests[0].body["messages"][1]["content"]
+    assert "Tests after the change: 0 pass, 2 fail" in asked
+    assert "no-regressions: test_calc.py::test_double passes without this change" in asked
+
+
+def test_a_module_that_cannot_be_imported_any_more(repository: Path) -> None:
+    (repository / "calc.py").write_text("import nowhere\n")
+    done, _ = review(repository, [reported("APPROVE")], "--base", "HEAD")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith(
+        "calc.py:1: error: test_calc.py passes without this change and fails with it"
+    )
+    assert "No module named 'nowhere'" in done.stdout
+
+
+def test_a_test_of_the_change_that_fails(repository: Path) -> None:
+    """A whole file that cannot be imported is another thing: what it wants may not be installed here."""
+    (repository / "test_more.py").write_text("def test_more():\n    assert 1 == 2\n")
+    (repository / "test_missing.py").write_text("import nowhere\n")
+    done, _ = review(repository, [reported("APPROVE")], "--base", "HEAD")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("test_more.py:2: error: test_more.py::test_more is new and fails")
+    assert "test_missing" not in done.stdout
+
+
+def test_tests_that_failed_before_or_fail_now_and_then_are_no_finding(repository: Path) -> None:
+    flaky = "import os\ndef test_twice():\n    made = os.path.exists('made')\n    open('made', 'w')\n"
+    (repository / "test_flaky.py").write_text(
+        f"import calc, random\n{flaky}    assert random.random() < 0.5 or made\n"
+    )
+    (repository / "calc.py").write_text(f"{(repository / 'calc.py').read_text()}# later\n")
+    done, _ = review(repository, [reported("APPROVE")], "--base", "HEAD")
+    assert "test_calc" not in done.stdout
+
+
+def test_no_test_is_run_where_none_is_wanted(repository: Path) -> None:
+    (repository / "calc.py").write_text(BREAKS)
+    done, server = review(repository, [reported("APPROVE")], "--base", "HEAD", "--no-tests")
+    assert (done.returncode, done.stdout.strip()) == (0, "0 findings"), done.stderr
+    assert "# What was seen" not in server.requests[0].body["messages"][1]["content"]
+
+
+def test_a_test_command_of_the_users(repository: Path) -> None:
+    (repository / "calc.py").write_text(BREAKS)
+    command = "python -c 'from calc import double; assert double(2) == 4'"
+    done, _ = review(repository, [reported("APPROVE")], "--base", "HEAD", "--test", command)
+    assert done.returncode == 1, done.stderr
+    assert f"$ {command}" in done.stdout

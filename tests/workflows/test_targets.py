@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coder.workflows.targets import is_test, named_tests, steers_tests
+from coder.workflows.targets import is_test, named_tests, related_tests, steers_tests
 
 FILES = {
     "shop/cart.py": b"def test_drive(): pass\n",
@@ -56,3 +56,31 @@ def test_a_new_file_that_could_make_any_test_pass_is_known() -> None:
     assert steers_tests("conftest.py")
     assert steers_tests("a/sitecustomize.py")
     assert not steers_tests("tests/test_new.py")
+
+
+RELATED = {
+    "src/shop/cart.py": b"",
+    "src/shop/__init__.py": b"",
+    "calc.py": b"",
+    "tests/conftest.py": b"import shop.cart",
+    "tests/test_cart.py": b"",
+    "tests/test_whole.py": b"from shop import tax, cart\n",
+    "tests/test_page.py": b"import shop.cart as c\n",
+    "tests/test_carton.py": b"import shop.carton\nfrom shop import cartoon\n",
+    "tests/test_sums.py": b"    from calc import add\n",
+    "tests/test_other.py": b"import calculus\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (["src/shop/cart.py"], ["tests/test_cart.py", "tests/test_page.py", "tests/test_whole.py"]),
+        (["calc.py", "tests/test_other.py"], ["tests/test_other.py", "tests/test_sums.py"]),
+        (["src/shop/__init__.py"], ["tests/test_carton.py", "tests/test_page.py", "tests/test_whole.py"]),
+        (["tests/conftest.py", "README.md"], []),
+    ],
+    ids=["named after it first", "a module at the top", "a package", "no code"],
+)
+def test_tests_that_a_change_concerns(changed: list[str], expected: list[str]) -> None:
+    assert list(related_tests(changed, RELATED, RELATED.__getitem__)) == expected

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from coder import events
 from coder.agent.limits import Limits
 from coder.agent.memory import SPAN as TASK
@@ -16,6 +18,7 @@ from coder.workflows.gates.source import ChangedFile, changed_files
 from coder.workflows.house import House
 from coder.workflows.request import Request
 from coder.workflows.review.change import Between, since_revision, with_patch
+from coder.workflows.review.regressions import Regressions, regressions
 from coder.workflows.review.reviewer import SPAN, connect_reviewer
 from coder.workflows.review.trial import trial
 
@@ -76,12 +79,17 @@ async def _reviewed(
         )
     config = request.config
     limits = Limits(turns=config.max_turns, tokens=config.max_tokens, seconds=config.timeout)
-    await emit(events.Activity(text=f"reviewing {len(files)} files"))
     reviewer = await connect_reviewer(config, limits, within(emit, SPAN))
     try:
         async with limits.deadline():
-            verdict = await reviewer.review(task, files, trial(site, between.before, between.after))
+            seen = await regressions(site, between, files, config, emit) if request.verify else Regressions()
+            await emit(events.Activity(text=f"reviewing {len(files)} files"))
+            attempt = trial(site, between.before, between.after)
+            verdict = await reviewer.review(task, files, attempt, evidence=seen.evidence)
     finally:
         await reviewer.close()
+    if seen.findings:
+        findings = (*seen.findings, *verdict.findings)
+        verdict = structs.replace(verdict, verdict="REQUEST_CHANGES", findings=findings, overruled=False)
     await emit(verdict)
     return Reviewed(verdict, between, files)

@@ -1,0 +1,34 @@
+"""Where in a change a failing test leads."""
+
+from __future__ import annotations
+
+import pytest
+
+from coder.workflows.gates.source import ChangedFile
+from coder.workflows.review.regressions import place
+
+SHOP = ChangedFile("shop.py", b"a\nb\nc\n", b"a\nB\nc\nd\n")
+TESTS = ChangedFile("test_shop.py", None, b"def test_a(): ...\n")
+
+
+@pytest.mark.parametrize(
+    ("output", "found"),
+    [
+        ("test_shop.py:1: in test_a\nshop.py:3: in total\nshop.py:4: in tax\nE   KeyError", ("shop.py", 4)),
+        ("shop.py:2: in total\nlib.py:9: KeyError", ("shop.py", 2)),
+        ("shop.py:3: in total", ("shop.py", 2)),
+        ("lib.py:9: KeyError", ("shop.py", 2)),
+        ("", ("shop.py", 2)),
+    ],
+    ids=["last changed line", "through it", "next to one", "elsewhere", "nothing said"],
+)
+def test_the_line_of_the_change(output: str, found: tuple[str, int]) -> None:
+    assert place(output, [TESTS, SHOP]) == found
+
+
+def test_a_change_of_tests_alone() -> None:
+    assert place("test_shop.py:1: AssertionError", [TESTS]) == ("test_shop.py", 1)
+
+
+def test_a_file_that_only_lost_lines() -> None:
+    assert place("", [ChangedFile("shop.py", b"a\nb\n", b"a\n")]) == ("shop.py", 0)
