@@ -7,8 +7,9 @@ since a test that fails now and then is no proof.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 
 from coder import events
 from coder.config import Config
@@ -21,13 +22,15 @@ from coder.workflows.review.change import Between
 from coder.workflows.site import Site
 from coder.workflows.suite import ran, run_suite
 from coder.workflows.targets import is_test, related_tests
+from sandbox.base import Sandbox
 from sandbox.text import clean_text
 
 NAME = "tests"
 MAX_PROOF = 1500
 """Characters of the failing tests' output that are kept."""
-MAX_FILES = 20
-"""Test files that are run, the closest to the change; all of a large suite would take longer than the review."""
+SECONDS = 120.0
+"""For the tests with the change, file by file, the closest to it first; all of a large suite would take longer than the
+review."""
 _PLACE = re.compile(r"^([\w./-]+):(\d+): ", re.MULTILINE)
 
 
@@ -50,20 +53,21 @@ async def regressions(
     if not (targets or config.test) or not (await site.sandbox()).runs:
         return Regressions()
 
-    async def run(tree: str, stage: str, wanted: Sequence[str]) -> Tests:
+    async def run(tree: str, stage: str, *wanted: Sequence[str]) -> Tests:
         async with site.clean(tree) as sandbox:
-            tests = await run_suite(sandbox, wanted, config=config, python=await site.python())
+            tests = await _within(SECONDS, sandbox, wanted, config, await site.python())
         await emit(ran(stage, tests))
         return tests
 
+    lots = [[]] if config.test else [[target] for target in targets]
     await emit(events.Activity(text="running the tests that concern the change"))
-    after = await run(between.after, "after", targets[:MAX_FILES])
+    after = await run(between.after, "after", *lots)
     if after.problem:
         await emit(events.Warning(text=f"the tests say nothing of this change: {after.problem}"))
         return Regressions()
     old = sorted({path for path in map(_file, after.failing) if path in then or config.test})
-    before = await run(between.before, "before", old) if old else Tests()
-    if before.problem or not (new := _new(after, before)):
+    before = await run(between.before, "before", *([file] for file in old)) if old else Tests()
+    if before.problem or not (new := newly_failing(after, before, then)):
         return Regressions(Evidence(after=after))
     again = await run(between.after, "after", sorted(new))
     if not (broken := new & again.failing):
@@ -72,9 +76,44 @@ async def regressions(
     return Regressions(Evidence(after=after, gates=[Gate("no-regressions", False, found.reason)]), (found,))
 
 
-def _new(after: Tests, before: Tests) -> frozenset[str]:
-    """What fails only now. A file that is new and cannot be imported is left out: it may want what is not installed."""
-    return frozenset(test for test in after.failing - before.failing if "::" in test or _worked(test, before))
+async def _within(
+    seconds: float, sandbox: Sandbox, wanted: Sequence[Sequence[str]], config: Config, python: str
+) -> Tests:
+    """Run the targets of `wanted`, one lot after the other, as far as the time goes. A lot that comes to nothing is a
+    problem only where nothing else was seen."""
+    until = time.monotonic() + seconds
+    seen: list[Tests] = []
+    for targets in wanted:
+        left = until - time.monotonic()
+        if left < 1:
+            break
+        lasting = config if config.test else replace(config, test_timeout=min(left, config.test_timeout))
+        seen.append(await run_suite(sandbox, targets, config=lasting, python=python))
+    good = [tests for tests in seen if not tests.problem]
+    return Tests(
+        passed=frozenset().union(*(tests.passed for tests in good)),
+        failing=frozenset().union(*(tests.failing for tests in good)),
+        skipped=frozenset().union(*(tests.skipped for tests in good)),
+        seconds=sum(tests.seconds for tests in seen),
+        output="\n".join(tests.output for tests in good),
+        problem="" if good else next((tests.problem for tests in seen), "no time was left"),
+    )
+
+
+def newly_failing(after: Tests, before: Tests, then: Container[str]) -> frozenset[str]:
+    """What fails only now: it worked, or is new in a file that was run before, or in a file that is new. A file that
+    cannot be imported and is new is left out: it may want what is not installed here."""
+    seen = {_file(test) for test in before.passed | before.failing | before.skipped}
+    return frozenset(
+        test
+        for test in after.failing
+        if _worked(test, before)
+        or (
+            "::" in test
+            and (_file(test) in seen or _file(test) not in then)
+            and not any(covers(failing, test) for failing in before.failing)
+        )
+    )
 
 
 def _worked(test: str, before: Tests) -> bool:
