@@ -22,7 +22,7 @@ _SHELL_SIGNS = frozenset("|&;<>()$`\n")
 _OPTIONS = "-q --tb=short --color=no --continue-on-collection-errors -o junit_family=xunit1"
 _UNRECOGNIZED = "unrecognized arguments"
 # pytest's exit statuses: 0 passed, 1 some failed, 2 interrupted, 3 internal error, 4 usage error, 5 no tests
-_USAGE, _NO_TESTS = 4, 5
+_INTERNAL, _USAGE, _NO_TESTS = 3, 4, 5
 _NOT_FOUND = 127
 
 
@@ -164,7 +164,7 @@ def _judge(sandbox: Sandbox, result: Result, name: str, targets: Sequence[str], 
     if isinstance(report, str):
         trouble = _without_report(result, report, output)
     elif report is not None:
-        trouble = _disagreement(result.exit, report.counts)
+        trouble = _breakdown(result, report, output) or _disagreement(result.exit, report.counts)
     return TestRun(
         report=report if isinstance(report, TestReport) and not trouble else None,
         exit=result.exit,
@@ -194,6 +194,18 @@ def _without_report(result: Result, reason: str, output: str) -> str:
     if result.exit == _USAGE:
         return "pytest did not start (a wrong target, option or configuration)"
     return f"pytest ended with exit status {result.exit} and {reason}"
+
+
+def _breakdown(result: Result, report: TestReport, output: str) -> str:
+    """pytest's own end, whatever the report then counts (_pytest/junitxml.py, `pytest_internalerror`)."""
+    if result.exit != _INTERNAL and not any(case.id == "pytest::internal" for case in report.cases):
+        return ""
+    said = [
+        line.removeprefix("INTERNALERROR> ")
+        for line in output.split("\n")
+        if line.startswith("INTERNALERROR> ")
+    ]
+    return f"pytest broke down: {said[-1]}" if said else "pytest broke down"
 
 
 def _disagreement(status: int | None, counts: TestCounts) -> str:

@@ -69,7 +69,7 @@ async def test_no_trace_of_the_report_stays(attempt: Open) -> None:
             "exit status 0 and no report",
         ),
         ("", "no tests were collected"),
-        ("import sys\nsys.exit(0)\n", "no report"),
+        ("import sys\nsys.exit(0)\n", "pytest broke down: SystemExit: 0"),
     ],
 )
 async def test_a_run_without_evidence_proves_nothing(attempt: Open, content: str, trouble: str) -> None:
@@ -122,6 +122,14 @@ async def test_a_wrong_target_is_a_usage_problem(attempt: Open) -> None:
     done = await run(context, "test_good.py::test_nowhere")
     assert "did not start" in done.trouble or "no tests" in done.trouble
     assert not done.ok
+
+
+async def test_a_breakdown_of_pytest_itself_is_no_failing_test(attempt: Open) -> None:
+    breaks = "def pytest_collection_finish(session):\n    raise RuntimeError('no such service')\n"
+    context = await attempt({"test_good.py": GOOD, "conftest.py": breaks})
+    done = await run(context)
+    assert done.report is None
+    assert done.trouble == "pytest broke down: RuntimeError: no such service"
 
 
 async def test_an_interpreter_without_pytest_is_named(attempt: Open) -> None:

@@ -64,6 +64,8 @@ async def regressions(
     after = await run(between.after, "after", *lots)
     if after.problem:
         await emit(events.Warning(text=f"the tests say nothing of this change: {after.problem}"))
+        if advice := await site.advice():
+            await emit(events.Warning(text=advice))
         return Regressions()
     old = sorted({path for path in map(_file, after.failing) if path in then or config.test})
     before = await run(between.before, "before", *([file] for file in old)) if old else Tests()
@@ -140,18 +142,20 @@ def _finding(
 
 
 def place(output: str, files: Sequence[ChangedFile]) -> tuple[str, int]:
-    """Where in the change a traceback leads: its last changed line, else the changed line nearest to where it passes a
-    changed file, else the change's first line of code."""
-    code = [file for file in files if not is_test(file.path)] or list(files)
-    added = {file.path: [line for line, _ in file.added()] for file in code}
+    """Where in the change a traceback leads: its last changed line of code, else the changed line nearest to where it
+    passes changed code, else where it passes a changed test, else the change's first line."""
+    added = {file.path: [line for line, _ in file.added()] for file in files}
     passed = [(path, int(line)) for path, line in _PLACE.findall(output) if added.get(path)]
-    for path, line in reversed(passed):
+    code = [(path, line) for path, line in passed if not is_test(path)]
+    for path, line in reversed(code):
         if line in added[path]:
             return path, line
-    if passed:
-        path, line = passed[-1]
+    if code:
+        path, line = code[-1]
         return path, min(added[path], key=lambda number: abs(number - line))
-    path = next((path for path, lines in added.items() if lines), code[0].path)
+    if passed:
+        return passed[-1]
+    path = next((path for path, lines in added.items() if lines and not is_test(path)), files[0].path)
     return path, next(iter(added[path]), 0)
 
 

@@ -18,10 +18,11 @@ TESTS = ChangedFile("test_shop.py", None, b"def test_a(): ...\n")
         ("test_shop.py:1: in test_a\nshop.py:3: in total\nshop.py:4: in tax\nE   KeyError", ("shop.py", 4)),
         ("shop.py:2: in total\nlib.py:9: KeyError", ("shop.py", 2)),
         ("shop.py:3: in total", ("shop.py", 2)),
+        ("test_shop.py:1: in test_a\nlib.py:9: KeyError", ("test_shop.py", 1)),
         ("lib.py:9: KeyError", ("shop.py", 2)),
         ("", ("shop.py", 2)),
     ],
-    ids=["last changed line", "through it", "next to one", "elsewhere", "nothing said"],
+    ids=["last changed line", "through it", "next to one", "a test", "elsewhere", "nothing said"],
 )
 def test_the_line_of_the_change(output: str, found: tuple[str, int]) -> None:
     assert place(output, [TESTS, SHOP]) == found
