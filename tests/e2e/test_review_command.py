@@ -242,3 +242,12 @@ def test_a_test_command_of_the_users(repository: Path) -> None:
     done, _ = review(repository, [reported("APPROVE")], "--base", "HEAD", "--test", command)
     assert done.returncode == 1, done.stderr
     assert f"$ {command}" in done.stdout
+
+
+def test_what_the_tests_found_is_told_though_the_model_fails(repository: Path) -> None:
+    (repository / "calc.py").write_text(BREAKS)
+    refuses = Turn(status=400, body={"error": {"message": "no such template", "code": 400}})
+    done, _ = review(repository, [refuses], "--base", "HEAD")
+    assert done.returncode == 1, done.stderr
+    assert "test_calc.py::test_double passes without this change" in done.stdout
+    assert "no model reviewed it" in done.stderr

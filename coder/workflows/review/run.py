@@ -10,7 +10,7 @@ from msgspec import structs
 from coder import events
 from coder.agent.limits import Limits
 from coder.agent.memory import SPAN as TASK
-from coder.errors import UsageError
+from coder.errors import LimitReached, ModelError, UsageError
 from coder.events import Emit, RunFinished, Sink, Stream, within
 from coder.journal import FILE, Journal
 from coder.review_events import Verdict
@@ -80,12 +80,18 @@ async def _reviewed(
     config = request.config
     limits = Limits(turns=config.max_turns, tokens=config.max_tokens, seconds=config.timeout)
     reviewer = await connect_reviewer(config, limits, within(emit, SPAN))
+    seen, verdict = Regressions(), Verdict(verdict="APPROVE")
     try:
         async with limits.deadline():
-            seen = await regressions(site, between, files, config, emit) if request.verify else Regressions()
+            if request.verify:
+                seen = await regressions(site, between, files, config, emit)
             await emit(events.Activity(text=f"reviewing {len(files)} files"))
             attempt = trial(site, between.before, between.after)
             verdict = await reviewer.review(task, files, attempt, evidence=seen.evidence)
+    except (ModelError, LimitReached) as error:
+        if not seen.findings:
+            raise
+        await emit(events.Warning(text=f"only the tests speak here, no model reviewed it: {error}"))
     finally:
         await reviewer.close()
     if seen.findings:
