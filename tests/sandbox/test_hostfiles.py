@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import socket
 import stat
 import tempfile
@@ -187,23 +189,24 @@ def test_a_failed_write_leaves_nothing_behind(root: Path, write: Callable[[Path,
     assert not [name for name in os.listdir(root) if name.startswith(hostfiles.TEMPORARY_PREFIX)]
 
 
-def test_a_file_that_is_too_large_for_the_disk_leaves_the_old_one(root: Path, full_disk: int) -> None:
+def test_a_file_that_is_too_large_for_the_disk_leaves_the_old_one(root: Path) -> None:
     (root / "file").write_text("old")
-    with pytest.raises(OSError, match="File too large"):
-        hostfiles.write_bytes(root, "file", b"x" * (full_disk + 1))
+    with full_disk(100_000), pytest.raises(OSError, match="File too large"):
+        hostfiles.write_bytes(root, "file", b"x" * 100_001)
     assert (root / "file").read_text() == "old"
     assert not [name for name in os.listdir(root) if name.startswith(hostfiles.TEMPORARY_PREFIX)]
 
 
-@pytest.fixture
-def full_disk() -> Iterator[int]:
-    """Writes past this many bytes fail, as they do when a disk is full (RLIMIT_FSIZE)."""
-    import resource
-
+@contextlib.contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """Writes past this many bytes fail, as they do when a disk is full (RLIMIT_FSIZE): this process's own output too,
+    where it goes to a file, so nothing else may happen inside."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
-    yield 100_000
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_makes_and_reads_links(root: Path) -> None:
