@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from coder.workflows.definitions import Definition, FunctionNode, Module, parse
+from coder.workflows.frames import frames
 
 MAX_MODULES = 80
 MAX_FILE_BYTES = 400_000
@@ -22,7 +23,6 @@ ALSO_IN_PASSING_TESTS = 0.85
 DEEPEST_FRAME, OUTER_FRAME = 1.0, 0.4
 
 Read = Callable[[str], bytes]
-_FRAME = re.compile(r"^(?:E\s+)?(?:File \")?([^\s:\"]+\.py)(?:\", line |:)(\d+)", re.MULTILINE)
 _SKIPPED_FOLDERS = {"tests", "test", "testing", "node_modules", "build", "dist", "venv", "docs", "examples"}
 
 
@@ -72,12 +72,12 @@ def localise(read: Read, files: Iterable[str], tests: Sequence[str], output: str
     source file is under equal suspicion.
     """
     graph = _Graph(read, tuple(files))
-    frames = [(path, line) for path, line in _frames(output, graph)]
-    starts = _start_points(graph, tests, frames)
+    passed = list(frames(output, graph.files))
+    starts = _start_points(graph, tests, passed)
     for point in starts:
         graph.load_imports_of(point.module)
     scores = _spread(graph, starts)
-    _add_frames(graph, frames, scores)
+    _add_frames(graph, passed, scores)
     if not scores:
         graph.load_all()
         scores = {(d.path, d.qualname): (0.1, d) for m in graph.sources() for d in m.definitions}
@@ -212,18 +212,9 @@ def _absolute(node: ast.ImportFrom, path: str) -> str:
     return ".".join([*folder, *([node.module] if node.module else [])])
 
 
-def _frames(output: str, graph: _Graph) -> Iterator[tuple[str, int]]:
-    """(file, line from 1) of each place in the traceback that lies in the repository, outermost first."""
-    for match in _FRAME.finditer(output):
-        written = match[1]
-        path = next((p for p in graph.files if written == p or written.endswith("/" + p)), None)
-        if path:
-            yield path, int(match[2])
-
-
-def _start_points(graph: _Graph, tests: Sequence[str], frames: list[tuple[str, int]]) -> list[_Point]:
+def _start_points(graph: _Graph, tests: Sequence[str], passed: list[tuple[str, int]]) -> list[_Point]:
     points: list[_Point] = []
-    paths = {node_id.partition("::")[0] for node_id in tests} | {p for p, _ in frames if is_test_file(p)}
+    paths = {node_id.partition("::")[0] for node_id in tests} | {p for p, _ in passed if is_test_file(p)}
     for path in sorted(paths):
         module = graph.module(path)
         if module is None:
@@ -308,10 +299,10 @@ def _targets(graph: _Graph, module: Module, node: ast.AST) -> Iterator[tuple[Def
 
 
 def _add_frames(
-    graph: _Graph, frames: list[tuple[str, int]], scores: dict[tuple[str, str], tuple[float, Definition]]
+    graph: _Graph, passed: list[tuple[str, int]], scores: dict[tuple[str, str], tuple[float, Definition]]
 ) -> None:
     """Add what the traceback says: the innermost frame in the source counts most."""
-    inside = [frame for frame in frames if is_source_file(frame[0])]
+    inside = [frame for frame in passed if is_source_file(frame[0])]
     for rank, (path, line) in enumerate(dict.fromkeys(reversed(inside))):
         module = graph.module(path)
         around = [d for d in module.definitions if d.start < line <= d.end] if module else []

@@ -17,13 +17,14 @@ def is_test(path: str) -> bool:
     folders = PurePosixPath(path).parts[:-1]
     return (
         steers_tests(path)
-        or _holds_tests(path)
+        or holds_tests(path)
         or "tests" in folders
         or folders[:1] in (("test",), ("testing",))
     )
 
 
-def _holds_tests(path: str) -> bool:
+def holds_tests(path: str) -> bool:
+    """Whether pytest looks for tests in a file of this name."""
     name = path.rpartition("/")[2]
     return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
 
@@ -73,27 +74,22 @@ def _ids_of(file: str, source: bytes, names: Iterable[str]) -> Iterator[str]:
                 stack += [(inner, (*outer, node.name)) for inner in reversed(node.body)]
 
 
-def related_tests(
-    changed: Collection[str], files: Iterable[str], read: Callable[[str], bytes]
-) -> tuple[str, ...]:
-    """The test files that a change of the files `changed` concerns, the closest first: those among them, those named
-    after one, those that import one.
-
-    `files` are the repository's paths; `read` gives a file's bytes.
-    """
+def related_tests(changed: Collection[str], tests: Iterable[tuple[str, bytes]]) -> tuple[str, ...]:
+    """Those of the test files `tests`, given with their bytes, that a change of the files `changed` concerns, the
+    closest first: those among them, those named after one, those that import one."""
     modules = [path.removesuffix(".py") for path in changed if path.endswith(".py") and not is_test(path)]
     stems = {module.rpartition("/")[2] for module in modules}
     imports = re.compile("|".join(map(_import_of, modules)) or r"(?!)", re.MULTILINE)
 
-    def distance(path: str) -> int:
+    def distance(path: str, source: bytes) -> int:
         stem = path.rpartition("/")[2].removesuffix(".py")
         if path in changed:
             return 0
         if stem.removeprefix("test_") in stems or stem.removesuffix("_test") in stems:
             return 1
-        return 2 if imports.search(read(path).decode("utf-8", "replace")) else 3
+        return 2 if imports.search(source.decode("utf-8", "replace")) else 3
 
-    ranked = sorted((distance(path), path) for path in files if _holds_tests(path))
+    ranked = sorted((distance(path, source), path) for path, source in tests)
     return tuple(path for rank, path in ranked if rank < 3)
 
 

@@ -219,14 +219,20 @@ def test_a_test_of_the_change_that_fails(repository: Path) -> None:
     assert "test_missing" not in done.stdout
 
 
-def test_tests_that_failed_before_or_fail_now_and_then_are_no_finding(repository: Path) -> None:
-    flaky = "import os\ndef test_twice():\n    made = os.path.exists('made')\n    open('made', 'w')\n"
-    (repository / "test_flaky.py").write_text(
-        f"import calc, random\n{flaky}    assert random.random() < 0.5 or made\n"
-    )
+def test_a_test_that_failed_before_is_no_finding(repository: Path) -> None:
     (repository / "calc.py").write_text(f"{(repository / 'calc.py').read_text()}# later\n")
     done, _ = review(repository, [reported("APPROVE")], "--base", "HEAD")
     assert "test_calc" not in done.stdout
+    assert (done.returncode, done.stdout.strip()) == (0, "0 findings"), done.stderr
+
+
+def test_a_test_that_does_not_fail_again_is_no_finding(repository: Path) -> None:
+    """It fails only behind the other one, which is not run again."""
+    ran = "ran = []\n\n\ndef test_first():\n    ran.append(1)\n\n\ndef test_second():\n    assert not ran\n"
+    (repository / "test_order.py").write_text(ran)
+    done, server = review(repository, [reported("APPROVE")], "--base", "HEAD")
+    assert "Tests after the change: 1 pass, 1 fail" in server.requests[0].body["messages"][1]["content"]
+    assert (done.returncode, done.stdout.strip()) == (0, "0 findings"), done.stderr
 
 
 def test_no_test_is_run_where_none_is_wanted(repository: Path) -> None:

@@ -6,7 +6,7 @@ since a test that fails now and then is no proof.
 
 from __future__ import annotations
 
-import re
+import asyncio
 import time
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +16,16 @@ from coder.config import Config
 from coder.events import Emit
 from coder.review_events import Finding
 from coder.workflows.evidence import Evidence, Gate, Tests
+from coder.workflows.frames import frames
 from coder.workflows.gates.source import ChangedFile
 from coder.workflows.gates.tests import covers, some
 from coder.workflows.review.change import Between
 from coder.workflows.site import Site
 from coder.workflows.suite import ran, run_suite
-from coder.workflows.targets import is_test, related_tests
+from coder.workflows.targets import holds_tests, is_test, related_tests
 from sandbox.base import Sandbox
 from sandbox.text import clean_text
+from sandbox.workspace import Workspace
 
 NAME = "tests"
 MAX_PROOF = 1500
@@ -31,7 +33,6 @@ MAX_PROOF = 1500
 SECONDS = 120.0
 """For the tests with the change, file by file, the closest to it first; all of a large suite would take longer than the
 review."""
-_PLACE = re.compile(r"^([\w./-]+):(\d+): ", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,35 +48,48 @@ async def regressions(
 ) -> Regressions:
     """Run the tests that concern the change. Nothing comes of it where no test can be run."""
     workspace = await site.workspace()
-    now, then = workspace.tree_files(between.after), workspace.tree_files(between.before)
     changed = [file.path for file in files]
-    targets = related_tests(changed, now, lambda path: workspace.shadow.blob(now[path].id))
-    if not (targets or config.test) or not (await site.sandbox()).runs:
+    # a command of the user's is one target, and has its own time
+    lots: list[list[str]] = [[]]
+    seconds = config.test_timeout
+    if not config.test:
+        targets = await asyncio.to_thread(_concerned, workspace, between.after, changed)
+        lots, seconds = [[target] for target in targets], SECONDS
+    if not lots or not (await site.sandbox()).runs:
         return Regressions()
 
-    async def run(tree: str, stage: str, *wanted: Sequence[str]) -> Tests:
+    async def run(tree: str, stage: str, wanted: Sequence[Sequence[str]]) -> Tests:
         async with site.clean(tree) as sandbox:
-            tests = await _within(SECONDS, sandbox, wanted, config, await site.python())
+            tests = await _within(seconds, sandbox, wanted, config, await site.python())
         await emit(ran(stage, tests))
         return tests
 
-    lots = [[]] if config.test else [[target] for target in targets]
     await emit(events.Activity(text="running the tests that concern the change"))
-    after = await run(between.after, "after", *lots)
+    after = await run(between.after, "after", lots)
     if after.problem:
         await emit(events.Warning(text=f"the tests say nothing of this change: {after.problem}"))
         if advice := await site.advice():
             await emit(events.Warning(text=advice))
         return Regressions()
-    old = sorted({path for path in map(_file, after.failing) if path in then or config.test})
-    before = await run(between.before, "before", *([file] for file in old)) if old else Tests()
+    if not after.failing:
+        return Regressions(Evidence(after=after))
+    then = await asyncio.to_thread(workspace.tree_files, between.before)
+    if not config.test:
+        lots = [[file] for file in sorted({_file(test) for test in after.failing} & then.keys())]
+    before = await run(between.before, "before", lots) if lots else Tests()
     if before.problem or not (new := newly_failing(after, before, then)):
         return Regressions(Evidence(after=after))
-    again = await run(between.after, "after", sorted(new))
+    again = await run(between.after, "after", [sorted(new)])
     if not (broken := new & again.failing):
         return Regressions(Evidence(after=after))
     found = _finding(broken, before, again, files, config.test)
     return Regressions(Evidence(after=after, gates=[Gate("no-regressions", False, found.reason)]), (found,))
+
+
+def _concerned(workspace: Workspace, tree: str, changed: Sequence[str]) -> tuple[str, ...]:
+    tests = {path: file for path, file in workspace.tree_files(tree).items() if holds_tests(path)}
+    sources = workspace.shadow.blobs(file.id for file in tests.values())
+    return related_tests(changed, zip(tests, sources, strict=True))
 
 
 async def _within(
@@ -89,7 +103,7 @@ async def _within(
         left = until - time.monotonic()
         if left < 1:
             break
-        lasting = config if config.test else replace(config, test_timeout=min(left, config.test_timeout))
+        lasting = replace(config, test_timeout=min(left, config.test_timeout))
         seen.append(await run_suite(sandbox, targets, config=lasting, python=python))
     good = [tests for tests in seen if not tests.problem]
     return Tests(
@@ -145,7 +159,7 @@ def place(output: str, files: Sequence[ChangedFile]) -> tuple[str, int]:
     """Where in the change a traceback leads: its last changed line of code, else the changed line nearest to where it
     passes changed code, else where it passes a changed test, else the change's first line."""
     added = {file.path: [line for line, _ in file.added()] for file in files}
-    passed = [(path, int(line)) for path, line in _PLACE.findall(output) if added.get(path)]
+    passed = list(frames(output, [path for path, lines in added.items() if lines]))
     code = [(path, line) for path, line in passed if not is_test(path)]
     for path, line in reversed(code):
         if line in added[path]:

@@ -51,10 +51,12 @@ class Reviewer:
         attempt: Try,
         *,
         evidence: Evidence | None = None,
+        known: Sequence[Finding] = (),
         number: int = 1,
     ) -> Verdict:
-        """One verdict on a change. `number` is the round. Raises LimitReached and ModelError."""
-        found: list[Finding] = []
+        """One verdict on a change. What is `known` already counts beside what is found; `number` is the round. Raises
+        LimitReached and ModelError."""
+        found = list(known)
         requested = 0
         summaries = []
         for place, part in enumerate(parts(files), 1):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from msgspec import structs
-
 from coder import events
 from coder.agent.limits import Limits
 from coder.agent.memory import SPAN as TASK
@@ -80,22 +78,20 @@ async def _reviewed(
     config = request.config
     limits = Limits(turns=config.max_turns, tokens=config.max_tokens, seconds=config.timeout)
     reviewer = await connect_reviewer(config, limits, within(emit, SPAN))
-    seen, verdict = Regressions(), Verdict(verdict="APPROVE")
+    seen = Regressions()
     try:
         async with limits.deadline():
             if request.verify:
                 seen = await regressions(site, between, files, config, emit)
             await emit(events.Activity(text=f"reviewing {len(files)} files"))
             attempt = trial(site, between.before, between.after)
-            verdict = await reviewer.review(task, files, attempt, evidence=seen.evidence)
+            verdict = await reviewer.review(task, files, attempt, evidence=seen.evidence, known=seen.findings)
     except (ModelError, LimitReached) as error:
         if not seen.findings:
             raise
         await emit(events.Warning(text=f"only the tests speak here, no model reviewed it: {error}"))
+        verdict = Verdict(verdict="REQUEST_CHANGES", findings=seen.findings)
     finally:
         await reviewer.close()
-    if seen.findings:
-        findings = (*seen.findings, *verdict.findings)
-        verdict = structs.replace(verdict, verdict="REQUEST_CHANGES", findings=findings, overruled=False)
     await emit(verdict)
     return Reviewed(verdict, between, files)
